@@ -1,0 +1,239 @@
+/**
+ * @module catalogue/_spec
+ *
+ * What a provider file may say. A provider is one plain object that survives a JSON round trip; a quirk is the value
+ * of a knob below, never code. A new knob is one line here and one file in `src/protocols/`.
+ *
+ * Templates are strings with `${name}` holes. The holes a provider may use: `${clientId}`, `${connectionConfig.x}`
+ * (typed by the customer or learned on connect), `${integrationConfig.x}` (set by the app's developer),
+ * `${accessToken}`, `${apiKey}`, `${username}`, `${password}`. `A || B` takes B while A has an empty hole. Every
+ * `connectionConfig`/`integrationConfig` hole must be declared in the field tables with a {@link FieldKind}; the value
+ * is checked at write and at use, so that a host never leaves its template.
+ */
+
+/** How a provider lets a customer in. Wire names. */
+export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE';
+
+/**
+ * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
+ * segment. `url`: an absolute http(s) URL, set by the app's developer only. `enum`: one of `options`. `text`: anything;
+ * never allowed inside a URL.
+ */
+export type FieldKind = 'label' | 'host' | 'segment' | 'url' | 'enum' | 'text';
+
+export interface FieldSpec {
+  title: string;
+  description: string;
+  kind: FieldKind;
+  /** For `kind: 'enum'`. */
+  options?: string[];
+  example?: string;
+  /** Prefilled value. */
+  default?: string;
+  optional?: boolean;
+  /** Masked in forms, sealed at rest. */
+  secret?: boolean;
+  /** Filled by the callback or the token answer; the customer is not asked. */
+  automated?: boolean;
+  order?: number;
+}
+
+export type Fields = Record<string, FieldSpec>;
+
+export interface ScopeSpec {
+  /** Asked for when neither integration nor connect session names scopes. */
+  default?: string[];
+  /** The closed list, when the provider has one. */
+  allowed?: string[];
+  /** Joins scopes in the authorize URL. Default a space. */
+  separator?: ' ' | ',' | '+';
+  /** `one`: exactly one scope per authorization. Default `many`. */
+  choose?: 'one' | 'many';
+  /** False sends the scope text without percent-encoding. Default true. */
+  encode?: boolean;
+}
+
+export interface AuthorizeSpec {
+  /** Origin, path and optional fragment path; the client id goes in as `${clientId}` where it is a path segment. */
+  url: string;
+  /** Extra query parameters; `null` removes a standard one (`response_type`, `client_id`, `redirect_uri`, `scope`, `state`). */
+  params?: Record<string, string | null>;
+  /** Renames standard parameters: `{client_id: 'client_key'}`. */
+  rename?: Record<string, string>;
+  /** `query` (default) or `fragment`: where the parameters go when the page lives behind a `#`. */
+  paramsIn?: 'query' | 'fragment';
+  /** True drops parameters whose value is empty. */
+  skipEmpty?: boolean;
+  /** True sends the query without percent-encoding at all. */
+  decoded?: boolean;
+}
+
+export interface CallbackSpec {
+  /** Name of the code parameter. Default `code`. */
+  code?: string;
+  /** Name under which the state comes back. Default `state`. */
+  state?: string;
+  /**
+   * `always`: an answer without state is refused. `may-drop`: it is matched by the browser's cookie, when exactly one
+   * flow of that browser is open.
+   */
+  stateEcho: 'always' | 'may-drop';
+  /** Query parameters copied to `connection_config`. */
+  metadata?: string[];
+}
+
+export interface TokenRequestSpec {
+  url: string;
+  /** Default POST. */
+  method?: 'POST' | 'GET';
+  /** Default form. `query` puts the parameters into the URL (only providers that demand it). */
+  body?: 'form' | 'json' | 'query';
+  /** Where client id and secret go. Default `body`. */
+  clientAuth?: 'body' | 'basic' | 'none';
+  /** Standard parameters that this provider must not be sent. */
+  omit?: ('grant_type' | 'redirect_uri' | 'code_verifier')[];
+  /** True repeats the granted scope in the token request. */
+  sendScope?: boolean;
+  /** Extra parameters, templated; they replace standard ones of the same name. */
+  params?: Record<string, string>;
+  headers?: Record<string, string>;
+}
+
+export interface TokenResponseSpec {
+  /** Dotted path; several are tried in order. Default `['access_token']`. */
+  accessToken?: string[];
+  /** Default `refresh_token`. */
+  refreshToken?: string;
+  /**
+   * How the life of a token is told. Default `{path: 'expires_in', kind: 'in', unit: 'seconds'}`. `at` accepts epoch
+   * numbers and ISO dates.
+   */
+  expiry?: { path: string; kind: 'in' | 'at'; unit?: 'seconds' | 'milliseconds' };
+  /** The life when the answer has none. Absent: unknown, watched by 401. */
+  lifetimeSeconds?: number;
+  /** `connection_config` key → dotted path in the answer. */
+  metadata?: Record<string, string>;
+  /** A dotted path that must hold this value for the answer to count as success (providers that fail with 200). */
+  success?: { path: string; equals: string | number | boolean };
+  /** Granted scope: dotted path. Default `scope`. */
+  scope?: string;
+}
+
+/**
+ * What becomes of a refresh token when it is used (threats-and-faults 3.2). `none`: it stays. `overlap`: the old one
+ * works on for a while. `strict`: it dies at once. `unknown`: not documented, handled as strict.
+ */
+export type Rotation =
+  { kind: 'none' } | { kind: 'overlap'; graceSeconds: number } | { kind: 'strict' } | { kind: 'unknown' };
+
+export interface RefreshSpec {
+  /** Default: the token URL. */
+  url?: string;
+  rotation: Rotation;
+  /** Extra parameters of a refresh, templated. */
+  params?: Record<string, string>;
+  /** True repeats the scope in the refresh. */
+  sendScope?: boolean;
+}
+
+export interface OAuth2Spec {
+  authorize: AuthorizeSpec;
+  callback: CallbackSpec;
+  scopes?: ScopeSpec;
+  /** `S256` unless the provider is known not to take it. */
+  pkce: 'S256' | 'off';
+  /** Why PKCE is off. Required then. */
+  pkceOffReason?: string;
+  token: TokenRequestSpec;
+  response?: TokenResponseSpec;
+  /** Absent: the grant has no refresh. */
+  refresh?: RefreshSpec;
+  /** Template of the issuer; its metadata (RFC 8414, OpenID discovery) fills the empty URLs. */
+  issuer?: string;
+}
+
+/** Puts a credential into an API request. */
+export type ApiAuth =
+  | { in: 'header'; name: string; value: string }
+  | { in: 'basic'; username: string; password: string }
+  | { in: 'query'; name: string; value: string }
+  | { in: 'none' };
+
+export interface RetrySpec {
+  /** Headers that tell when to come back: epoch seconds, epoch milliseconds or a date. */
+  at?: string[];
+  /** Headers that tell how many seconds to wait. */
+  after?: string[];
+  /** A header whose value `0` also means "limited". */
+  remaining?: string;
+  /** Statuses that mean "later" here, instead of the usual ones: `429`, `5xx`, `500-502`. */
+  statuses?: string[];
+}
+
+export interface VerificationSpec {
+  method: 'GET' | 'POST';
+  path: string;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+export interface ApiSpec {
+  baseUrl: string;
+  auth: ApiAuth;
+  /** Static or templated headers of every call. */
+  headers?: Record<string, string>;
+  query?: Record<string, string>;
+  /** A harmless call that proves the credential. */
+  verification?: VerificationSpec;
+  retry?: RetrySpec;
+  /** Header that makes a repeated POST safe. */
+  idempotencyHeader?: string;
+  /**
+   * Scope that is used up by one successful write (POST, PUT, PATCH, DELETE answered 2xx): the connection is then
+   * `spent`.
+   */
+  spentAfterWriteWithScope?: string;
+}
+
+/** What "let go of the account" means at the provider. */
+export type DisconnectSpec =
+  /** A call authorised like an API call. Success: 2xx; 401 counts as "was already gone". */
+  | { kind: 'call'; method: 'POST' | 'DELETE'; url: string }
+  /** RFC 7009 at this URL; `optional` when an empty URL means "unsupported". */
+  | { kind: 'rfc7009'; url: string; optional?: boolean }
+  | { kind: 'unsupported'; customerMustDo: string }
+  /** Nothing was granted (no account behind it). */
+  | { kind: 'nothing' };
+
+/** Provider-side account learned on connect. */
+export interface AccountSpec {
+  /** `connection_config` key that holds the account id. */
+  idFrom: string;
+  suggestedPolicy?: 'separate' | 'share' | 'replace' | 'refuse';
+}
+
+export interface ProviderSpec {
+  /** Slug: `^[a-z0-9-]+$`. File name and wire name. */
+  name: string;
+  displayName: string;
+  categories: string[];
+  authMode: AuthMode;
+  docsUrl: string;
+  setupGuideUrl?: string;
+  /** For the customer, shown in the Connect page: what connecting lets the app do. */
+  summary: string;
+  oauth2?: OAuth2Spec;
+  /** Customer's form for API_KEY (`apiKey`) and BASIC (`username`, `password`). */
+  credentials?: Fields;
+  connectionConfig?: Fields;
+  integrationConfig?: Fields;
+  api: ApiSpec;
+  disconnect: DisconnectSpec;
+  account?: AccountSpec;
+  /** The emulator that plays this provider: its mount path below the emulator address. */
+  emulator?: string;
+  /** Markdown lines for the docs page: what a developer must know. */
+  gotchas: string[];
+  /** Where the facts come from, with the date read. */
+  sources: string[];
+}

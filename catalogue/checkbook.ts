@@ -1,0 +1,53 @@
+import type { ProviderSpec } from './_spec/index.ts';
+
+const provider = {
+  name: 'checkbook',
+  displayName: 'Checkbook',
+  categories: ['payment', 'invoicing'],
+  authMode: 'OAUTH2',
+  docsUrl: 'https://docs.checkbook.io/docs/connect-with-oauth',
+  summary: 'Send or request digital checks from your Checkbook account.',
+  oauth2: {
+    authorize: { url: 'https://app.checkbook.io/oauth/authorize' },
+    // State is not mentioned in the guide.
+    callback: { stateEcho: 'may-drop' },
+    // "One of the following values": scopes are not combined.
+    scopes: { default: ['check'], allowed: ['check', 'check_receive', 'single-use'], choose: 'one' },
+    pkce: 'off',
+    pkceOffReason: 'Not part of the user authorization guide.',
+    token: {
+      url: 'https://app.checkbook.io/web/v1/auth/oauth/token',
+      body: 'form',
+      clientAuth: 'body',
+      omit: ['code_verifier'],
+      sendScope: true,
+    },
+    // Whether the refresh token changes is not documented: handled as strict.
+    refresh: { rotation: { kind: 'unknown' } },
+  },
+  api: {
+    baseUrl: 'https://api.checkbook.io',
+    auth: { in: 'header', name: 'Authorization', value: 'bearer ${accessToken}' },
+    verification: { method: 'GET', path: '/v3/user' },
+    retry: { after: ['retry-after'] },
+    idempotencyHeader: 'Idempotency-Key',
+    spentAfterWriteWithScope: 'single-use',
+  },
+  disconnect: {
+    kind: 'unsupported',
+    customerMustDo: 'Checkbook has no revocation call: remove the app under Settings → Developer in Checkbook.',
+  },
+  emulator: 'checkbook',
+  gotchas: [
+    'Real money: send an `Idempotency-Key` with every POST. The same key with another body makes a second check.',
+    'A `single-use` grant pays once; the connection then becomes `spent` and is never retried.',
+    'Amounts are decimal US dollars, not cents; dates carry no zone.',
+    'Production and sandbox have separate keys and hosts: use `checkbook-sandbox` for the sandbox.',
+  ],
+  sources: [
+    'https://docs.checkbook.io/docs/user-authorization (read 2026-11)',
+    'https://docs.checkbook.io/docs/bearer-token (read 2026-11)',
+  ],
+} satisfies ProviderSpec as ProviderSpec;
+
+export default provider;

@@ -1,0 +1,50 @@
+import type { Environment, Principal } from '../../base/route.ts';
+
+export type { Environment, Principal };
+
+/** The place a sealed value lives in; part of what its ciphertext is bound to. */
+export interface SealedPlace {
+  environmentId: number;
+  table: string;
+  /** Row id as text. */
+  row: string | number;
+  column: string;
+}
+
+/** Seals values for one place and opens them there again. */
+export interface Vault {
+  seal(place: SealedPlace, plaintext: string): Promise<Buffer>;
+  /** Errors: `sealed`. */
+  open(place: SealedPlace, sealed: Buffer): Promise<string>;
+  /** Keyed hash of a token, stable for the life of the environment. */
+  lookupHash(environmentId: number, secret: string): Promise<Buffer>;
+}
+
+export interface ApiKey {
+  environmentId: number;
+  id: string;
+  displayName: string;
+  scopes: string[];
+  createdAt: Date;
+  lastUsedAt: Date | undefined;
+}
+
+export interface Environments {
+  readonly vault: Vault;
+  list(): Promise<Environment[]>;
+  byId(id: number): Promise<Environment | undefined>;
+  byName(name: string): Promise<Environment | undefined>;
+  /** Adds an environment with its data keys and a webhook signing key. Errors: `conflict`. */
+  create(options: { name: string; isProduction: boolean }): Promise<Environment>;
+  /** Adds an API key. The secret is in the answer and nowhere else. */
+  createKey(options: {
+    environmentId: number;
+    displayName: string;
+    scopes?: string[];
+    secret?: string;
+  }): Promise<{ key: ApiKey; secret: string }>;
+  /** The caller behind a key, from memory when known: no SQL on the hot path. */
+  peekKey(secret: string): Principal | undefined;
+  byKey(secret: string): Promise<Principal | undefined>;
+  webhookSigningKey(environmentId: number): Promise<string>;
+}

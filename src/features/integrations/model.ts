@@ -1,0 +1,61 @@
+import type { ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
+
+/** The app's own registration at the provider. */
+export interface ClientCredentials {
+  type: 'OAUTH2';
+  clientId: string;
+  clientSecret: string;
+  /** Asked for on every connect; empty: the provider's default. */
+  scopes: string[];
+  webhookSecret: string | undefined;
+}
+
+/** A provider set up in an environment. */
+export interface Integration {
+  environmentId: number;
+  id: number;
+  uniqueKey: string;
+  provider: ProviderSpec;
+  displayName: string | undefined;
+  /** Present for OAUTH2 providers. */
+  client: ClientCredentials | undefined;
+  /** Values of the provider's `integrationConfig` fields. */
+  integrationConfig: Record<string, string>;
+  custom: Record<string, string>;
+  forwardWebhooks: boolean;
+  /** True: the provider's hosts are played by the emulator (`custom.emulated = "true"`). */
+  emulated: boolean;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface Integrations {
+  /** From memory when known. */
+  peek(environmentId: number, uniqueKey: string): Integration | undefined;
+  byKey(environmentId: number, uniqueKey: string): Promise<Integration | undefined>;
+  byId(environmentId: number, id: number): Promise<Integration | undefined>;
+  list(environmentId: number): Promise<Integration[]>;
+  create(environmentId: number, input: IntegrationInput): Promise<Integration>;
+  update(
+    environmentId: number,
+    uniqueKey: string,
+    input: Partial<Omit<IntegrationInput, 'provider'>>,
+  ): Promise<Integration>;
+  /** Soft delete. `beforeDelete` runs in the same transaction (it removes the connections). */
+  remove(
+    environmentId: number,
+    uniqueKey: string,
+    beforeDelete?: (tx: Sql, integration: Integration) => Promise<void>,
+  ): Promise<void>;
+}
+
+export interface IntegrationInput {
+  provider: string;
+  uniqueKey: string;
+  displayName?: string | undefined;
+  client?: ClientCredentials | undefined;
+  integrationConfig?: Record<string, string> | undefined;
+  custom?: Record<string, string> | undefined;
+  forwardWebhooks?: boolean | undefined;
+}
