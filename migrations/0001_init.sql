@@ -115,8 +115,12 @@ CREATE TABLE credential (
   lease_until        timestamptz,
   intent_at          timestamptz,
   intent_rt_hash     bytea,
+  -- Epoch at which the present grant was stored: answers to refreshes of an earlier grant are never adopted.
+  grant_epoch        bigint NOT NULL DEFAULT 0,
   outcome_unknown    integer NOT NULL DEFAULT 0,
+  -- Days on which the provider refused; at most one a day.
   failures           integer NOT NULL DEFAULT 0,
+  refused_on         date,
   last_failure_at    timestamptz,
   last_failure       text,
   next_attempt_at    timestamptz,
@@ -124,6 +128,8 @@ CREATE TABLE credential (
   FOREIGN KEY (environment_id, connection_id) REFERENCES connection (environment_id, id) ON DELETE CASCADE
 );
 CREATE INDEX credential_access_hash ON credential (environment_id, access_hash);
+CREATE INDEX credential_intent ON credential (lease_until) WHERE intent_at IS NOT NULL;
+CREATE INDEX credential_idle ON credential (refreshed_at) WHERE refresh_sealed IS NOT NULL;
 
 -- The provider's answer to a refresh, kept before anybody looks at it.
 CREATE TABLE refresh_journal (
@@ -135,9 +141,14 @@ CREATE TABLE refresh_journal (
   reply_sealed    bytea NOT NULL,
   received_at     timestamptz NOT NULL DEFAULT now(),
   adopted_gen     bigint,
-  PRIMARY KEY (environment_id, id)
+  -- Read and dealt with: adopted, or found to hold no token. Wiped a day later.
+  closed_at       timestamptz,
+  PRIMARY KEY (environment_id, id),
+  -- One exchange per epoch: repeating an insert whose commit is unknown changes nothing.
+  UNIQUE (environment_id, connection_id, epoch)
 );
-CREATE INDEX refresh_journal_connection ON refresh_journal (environment_id, connection_id, id DESC);
+CREATE INDEX refresh_journal_open ON refresh_journal (received_at) WHERE closed_at IS NULL;
+CREATE INDEX refresh_journal_closed ON refresh_journal (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE connect_session (
   environment_id        integer NOT NULL REFERENCES environment ON DELETE CASCADE,
@@ -185,6 +196,8 @@ CREATE TABLE disconnect_task (
   outcome          text NOT NULL CHECK (outcome IN ('pending', 'revoked', 'unsupported', 'failed')),
   detail           text,
   sealed           bytea,
+  -- The app has had its event; a token that turned up late does not tell it again.
+  told             boolean NOT NULL DEFAULT false,
   attempts         integer NOT NULL DEFAULT 0,
   next_attempt_at  timestamptz,
   give_up_at       timestamptz,
