@@ -1,0 +1,113 @@
+import type { Socket } from 'node:net';
+import { Client, types as driverTypes, type ClientBase, type ClientConfig, type CustomTypesConfig } from 'pg';
+import { errorText, type Log } from '../../base/log.ts';
+import { StartupError } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
+import { explainConnectFailure, isStarting } from './errors.ts';
+
+/** Oldest server we run on: `client_connection_check_interval` and `pg_current_xact_id` need it. */
+const SERVER_MAJOR_MIN = 14;
+/** A server that takes longer to shake hands is as good as gone; also the queue deadline of the pools. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** Detects a peer that vanished without a word; the kernel's default is two hours. */
+const KEEPALIVE_DELAY_MS = 10_000;
+
+const INT8 = 20;
+const DATE = 1082;
+
+function parseInt8(text: string): number | string {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : text;
+}
+
+/** Our reading of column types; the driver's own for all others. */
+const types: CustomTypesConfig = {
+  getTypeParser(oid: number, format?: string) {
+    if (format !== 'binary') {
+      if (oid === INT8) return parseInt8;
+      // A day has no zone; as a Date it would move with the machine's.
+      if (oid === DATE) return (text: string) => text;
+    }
+    return driverTypes.getTypeParser(oid, format as 'text');
+  },
+};
+
+/** Connection settings for the driver. Errors: StartupError when `url` is no PostgreSQL URL. */
+export function clientConfig(url: string): ClientConfig {
+  // The driver's own parse error carries the whole URL, password included.
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new StartupError(
+      'The database URL is not a PostgreSQL URL.',
+      'Write DATABASE_URL as postgres://user:password@host:port/database, with special characters percent-encoded.',
+    );
+  }
+  return {
+    connectionString: url,
+    application_name: 'hawser',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
+    types,
+  };
+}
+
+/** `host:port/database` of a URL: what may be printed of it. */
+export function describeUrl(url: string): string {
+  const client = new Client(clientConfig(url));
+  return `${client.host}:${client.port}/${client.database ?? ''}`;
+}
+
+export interface FirstConnection {
+  url: string;
+  log: Log;
+  clock: Clock;
+  /** How long to retry a server that is not up yet. Default 5,000. */
+  waitMs?: number;
+}
+
+/**
+ * Connects for the first time and checks the server's version; resolves to the connected client, which the caller ends.
+ *
+ * Errors: StartupError with one sentence and a hint, never the password.
+ */
+export async function connectFirst(options: FirstConnection): Promise<Client> {
+  const { url, log, clock, waitMs = 5_000 } = options;
+  const config = clientConfig(url);
+  const where = describeUrl(url);
+  const giveUpAt = clock.monotonicMs() + waitMs;
+  for (;;) {
+    const client = new Client(config);
+    client.on('error', (error) => log.debug('database connection lost', { error: errorText(error) }));
+    try {
+      await client.connect();
+      await refuseOldServer(client, where);
+      return client;
+    } catch (error) {
+      void client
+        .end()
+        .catch((failure: unknown) => log.debug('closing a failed connection', { error: errorText(failure) }));
+      if (error instanceof StartupError) throw error;
+      if (!isStarting(error) || clock.monotonicMs() >= giveUpAt) {
+        throw explainConnectFailure(error, where, client.user ?? '');
+      }
+      log.debug('database not up yet, trying again', { where });
+      await clock.sleep(200);
+    }
+  }
+}
+
+async function refuseOldServer(client: Client, where: string): Promise<void> {
+  const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+  const major = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
+  if (major >= SERVER_MAJOR_MIN) return;
+  throw new StartupError(
+    `The database at ${where} is PostgreSQL ${major}; ${SERVER_MAJOR_MIN} or newer is needed.`,
+    'Upgrade the server, or run without DATABASE_URL to use the PostgreSQL that comes with Hawser.',
+  );
+}
+
+/** Breaks a connection at once; whatever runs on it fails. */
+export function cutSocket(client: ClientBase): void {
+  // Not in the types: the driver has no public way to drop a connection that hangs.
+  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+}

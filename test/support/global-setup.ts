@@ -1,0 +1,70 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import { silentLog } from '../../src/base/log.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { migrate, openDatabase, startEmbeddedPostgres } from '../../src/platform/postgres/index.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Server for {@link createTestDatabase}; `problem` says why there is no template. */
+    testServer: { url: string; template: string; problem?: string };
+  }
+}
+
+const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
+
+/**
+ * One PostgreSQL per vitest run, with one migrated template database. `HAWSER_TEST_DATABASE_URL` names a server to use
+ * instead; its user must be allowed to create databases.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env.HAWSER_TEST_DATABASE_URL;
+  const server = given === undefined ? await startTemporary() : { url: given, close: async () => {} };
+  const template = `hawser_template_${process.pid}`;
+  const url = withDatabase(server.url, template);
+  const admin = await openDatabase({ url: server.url, poolSize: 1, log: silentLog, clock: systemClock });
+  await admin.query(`DROP DATABASE IF EXISTS ${template}`);
+  await admin.query(`CREATE DATABASE ${template}`);
+  let problem: string | undefined;
+  try {
+    await migrate({ url, directory: MIGRATIONS, log: silentLog, clock: systemClock });
+  } catch (error) {
+    // Tests that need no database must still run; the others fail with this sentence.
+    problem = error instanceof Error ? error.message : String(error);
+  }
+  project.provide('testServer', { url: server.url, template, problem });
+  return async () => {
+    if (given !== undefined) await admin.query(`DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
+    await admin.close();
+    await server.close();
+  };
+}
+
+async function startTemporary(): Promise<{ url: string; close: () => Promise<void> }> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'hawser-test-'));
+  // mkdtemp makes it private; as root PostgreSQL runs as another user, who must get through.
+  await chmod(dataDir, 0o711);
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    log: silentLog,
+    clock: systemClock,
+    // Thrown away at the end: speed is all that counts. Many test files open pools at the same moment.
+    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' },
+  });
+  return {
+    url: postgres.url,
+    async close() {
+      await postgres.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function withDatabase(url: string, database: string): string {
+  const result = new URL(url);
+  result.pathname = `/${database}`;
+  return result.href;
+}
