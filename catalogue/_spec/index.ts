@@ -8,7 +8,8 @@
  * (typed by the customer or learned on connect), `${integrationConfig.x}` (set by the app's developer),
  * `${accessToken}`, `${apiKey}`, `${username}`, `${password}`. `A || B` takes B while A has an empty hole. Every
  * `connectionConfig`/`integrationConfig` hole must be declared in the field tables with a {@link FieldKind}; the value
- * is checked at write and at use, so that a host never leaves its template.
+ * is checked at write and at use, so that a host never leaves its template. `check.ts` beside this file holds the
+ * rules; `provider.schema.json` is generated from it.
  */
 
 /** How a provider lets a customer in. Wire names. */
@@ -92,6 +93,8 @@ export interface TokenRequestSpec {
   clientAuth?: 'body' | 'basic' | 'none';
   /** Standard parameters that this provider must not be sent. */
   omit?: ('grant_type' | 'redirect_uri' | 'code_verifier')[];
+  /** Renames standard parameters, also of a refresh: `{client_id: 'client_key'}`. */
+  rename?: Record<string, string>;
   /** True repeats the granted scope in the token request. */
   sendScope?: boolean;
   /** Extra parameters, templated; they replace standard ones of the same name. */
@@ -117,6 +120,8 @@ export interface TokenResponseSpec {
   success?: { path: string; equals: string | number | boolean };
   /** Granted scope: dotted path. Default `scope`. */
   scope?: string;
+  /** What this provider's own error codes mean, beside those of RFC 6749 5.2. */
+  errorKinds?: Record<string, 'invalid_grant' | 'invalid_client' | 'invalid_scope'>;
 }
 
 /**
@@ -136,6 +141,15 @@ export interface RefreshSpec {
   sendScope?: boolean;
 }
 
+/** What one option of an `integrationConfig` field changes: a closed list, everything else of the spec stays. */
+export interface OAuth2Choice {
+  pkce?: 'S256' | 'off';
+  pkceOffReason?: string;
+  clientAuth?: 'body' | 'basic' | 'none';
+  scopeSeparator?: ' ' | ',' | '+';
+  rotation?: Rotation;
+}
+
 export interface OAuth2Spec {
   authorize: AuthorizeSpec;
   callback: CallbackSpec;
@@ -150,6 +164,10 @@ export interface OAuth2Spec {
   refresh?: RefreshSpec;
   /** Template of the issuer; its metadata (RFC 8414, OpenID discovery) fills the empty URLs. */
   issuer?: string;
+  /** True: an answer without `iss` is refused (RFC 9207). Set by discovery too. */
+  issRequired?: boolean;
+  /** Name of an `integrationConfig` field of kind `enum` → option → what it changes here. */
+  choices?: Record<string, Record<string, OAuth2Choice>>;
 }
 
 /** Puts a credential into an API request. */

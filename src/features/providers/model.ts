@@ -4,6 +4,6 @@ export type { ProviderSpec };
 
 export interface Providers {
   get(name: string): ProviderSpec | undefined;
-  /** All, by name. `search` is a case-insensitive text or pattern on the name (wire contract B.2). */
+  /** All, by name. `search`: case-insensitive plain text on name and display name (wire contract B.2). */
   list(search?: string): ProviderSpec[];
 }
