@@ -167,7 +167,9 @@ export type EmulatorEvent =
       grant: Grant;
       /** The token that stopped working; a real provider names it in its event. */
       accessToken: string;
-      /** Who ended it: the partner's call, or the customer (developer page, `revokeGrant`, a fault). */
-      by: 'app' | 'customer';
+      /** Who ended it: the partner's call, the customer (developer page, `revokeGrant`, a fault), or reuse of a token. */
+      by: 'app' | 'customer' | 'provider';
     }
-  | { type: 'account.credentialed'; emulator: string; at: string; app: App; account: Account };
+  | { type: 'account.credentialed'; emulator: string; at: string; app: App; account: Account }
+  /** Told once per call or passage of time, whichever apps are connected to the account. */
+  | { type: 'resource'; emulator: string; at: string; account: Account; resource: ResourceEvent };

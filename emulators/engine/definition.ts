@@ -1,0 +1,127 @@
+/**
+ * @module emulators/engine/definition
+ *
+ * What a provider's folder says about itself. The engine holds no provider name; every difference is a value here.
+ */
+import type { KnobSpec } from './knobs.ts';
+import type { Account, App, Grant, Json, JsonObject, RestSlice } from './types.ts';
+
+/** Reads the value of a knob. */
+export type KnobReader = (name: string) => Json | undefined;
+
+export interface AuthorizePath {
+  /** `:client_id` stands for one segment. */
+  pattern: string;
+  /** What a browser that is not signed in sees first. */
+  page: 'sign-in' | 'sign-up';
+}
+
+export interface AuthorizeHabit {
+  paths: AuthorizePath[];
+  /** Query parameters whose absence is an error page (no redirect). */
+  required: string[];
+  /**
+   * Which redirect URI is used. `registered`: always the registered one. `same-host`: an asked one of the registered
+   * host. `exact`: the asked one must equal the registered one.
+   */
+  redirectRule: 'registered' | 'same-host' | 'exact';
+  /** Name → what it lets the app do, in plain words. Absent: the provider has no scopes. */
+  scopes?: Record<string, string[]>;
+  /** Used when none is asked for. */
+  defaultScope?: string;
+  /** What the consent page says without scopes. */
+  plainScope?: string[];
+  /** Parameters of the success redirect, in the provider's order. */
+  success: ('scope' | 'code' | 'state')[];
+}
+
+/** What a token reply is made from. */
+export interface TokenFacts {
+  app: App;
+  account: Account;
+  grant: Grant;
+  accessToken: string;
+  refreshToken?: string;
+  expiresInSeconds?: number;
+  knob: KnobReader;
+}
+
+export interface TokenHabit {
+  paths: string[];
+  /** `code-only`: id, secret and code. `rfc6749`: `grant_type` decides, redirect URI is compared. */
+  style: 'code-only' | 'rfc6749';
+  /** Further body fields an exchange must carry. */
+  required: string[];
+  /** True: tokens expire after knob `accessTokenTtlSec` and come with a refresh token. */
+  refresh: boolean;
+  reply(facts: TokenFacts): JsonObject;
+}
+
+/** What an Authorization header says, before it is known to be true. */
+export type ApiCredential =
+  | { kind: 'token'; value: string }
+  /** A token, or the account's secret key: the provider reads both from the same place. */
+  | { kind: 'token-or-key'; value: string }
+  | { kind: 'key-pair'; publishableKey: string; secretKey: string };
+
+export interface ApiHabit {
+  /** Reads the Authorization header; undefined when the scheme or form is not the provider's. */
+  readCredential(authorization: string, knob: KnobReader): ApiCredential | undefined;
+  /** Message of the 401. */
+  unauthorized: string;
+  /** Message of a 401 for a grant that is used up. */
+  spent: string;
+  notFound: string;
+  /** Scope that an account's own API key stands for. */
+  keyScope: string;
+}
+
+export interface SeedAccount {
+  name: string;
+  ready: boolean;
+  users: { fullName: string; email: string }[];
+}
+
+/** Something the emulator does although no document says so. */
+export interface Assumption {
+  topic: 'connect' | 'token' | 'disconnect' | 'api';
+  text: string;
+}
+
+export interface EmulatorDefinition {
+  /** Mount path and name in the API. */
+  name: string;
+  displayName: string;
+  /** One sentence for the index page. */
+  summary: string;
+  /** What the provider calls the redirect URI of an app. */
+  redirectField: 'redirect_uri' | 'redirect_url';
+  ids: {
+    clientId(): string;
+    secret(): string;
+    code(): string;
+    accessToken(): string;
+    refreshToken(): string;
+    accountId(): string;
+    userId(): string;
+    apiKey(): { publishableKey: string; secretKey: string };
+  };
+  authorize: AuthorizeHabit;
+  token: TokenHabit;
+  /** Absent: the provider has no such call. */
+  deauthorize?: { path: string };
+  api: ApiHabit;
+  readiness: {
+    /** Adjective: `credentialed`. */
+    label: string;
+    /** What an account that is not ready cannot do. */
+    notReady: string;
+    /** True: becoming ready is announced, and knob `credentialing` decides when. */
+    announced: boolean;
+  };
+  /** The provider's own knobs, and its defaults of the common ones. */
+  knobs: { own: KnobSpec[]; defaults: Record<string, Json> };
+  assumptions: Assumption[];
+  accounts: SeedAccount[];
+  rest: RestSlice;
+}
