@@ -1,0 +1,188 @@
+/**
+ * Every setting in one table: name, kind, unit, default, what it is for. The reference page is generated from it, and
+ * nothing else in the program reads the process environment.
+ */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { StartupError } from './base/errors.ts';
+
+interface Setting {
+  kind: 'text' | 'port' | 'count' | 'flag' | 'list' | 'url' | 'path';
+  /** Shown in the reference; `undefined`: none. */
+  default: string | undefined;
+  secret?: boolean;
+  /** One sentence for the reference page. */
+  about: string;
+}
+
+export const SETTINGS = {
+  HAWSER_HOST: { kind: 'text', default: '127.0.0.1', about: 'Address the server listens on.' },
+  HAWSER_PORT: {
+    kind: 'port',
+    default: '3003',
+    about: 'Port of API, callback, Connect page and dashboard. 0 takes a free one.',
+  },
+  HAWSER_EMULATOR_PORT: {
+    kind: 'port',
+    default: '3004',
+    about: 'Port of the emulators that `hawser dev` starts. 0 takes a free one.',
+  },
+  HAWSER_EMULATOR_URL: {
+    kind: 'url',
+    default: undefined,
+    about: 'Base URL of emulators that run elsewhere, for emulated integrations under `hawser start`.',
+  },
+  HAWSER_DATA_DIR: {
+    kind: 'path',
+    default: '.hawser (dev), ~/.hawser (start)',
+    about: 'Folder for the embedded PostgreSQL, generated keys and `hawser.json`.',
+  },
+  HAWSER_PUBLIC_URL: {
+    kind: 'url',
+    default: 'http://localhost:<port>',
+    about: 'URL under which browsers and providers reach this server; the OAuth callback is `<it>/oauth/callback`.',
+  },
+  HAWSER_ENCRYPTION_KEY: {
+    kind: 'text',
+    default: 'generated into the data folder by `hawser dev`',
+    secret: true,
+    about: '32 bytes as base64 or hex; seals every stored secret. Required by `hawser start`.',
+  },
+  DATABASE_URL: {
+    kind: 'text',
+    default: 'embedded PostgreSQL',
+    secret: true,
+    about: 'PostgreSQL to use instead of the embedded one: `postgres://user:password@host:5432/name`.',
+  },
+  HAWSER_DASHBOARD_PASSWORD: {
+    kind: 'text',
+    default: 'generated into the data folder by `hawser dev`',
+    secret: true,
+    about: 'Password of the pages under `/` for visitors that are not on this machine, at least 12 characters.',
+  },
+  HAWSER_EGRESS_ALLOW: {
+    kind: 'list',
+    default: '',
+    about: 'Exact `host:port` pairs that outbound calls may reach although they are not public addresses.',
+  },
+  HAWSER_BASE_URL_OVERRIDE: {
+    kind: 'list',
+    default: '',
+    about: 'Origins that the proxy header `Base-Url-Override` may name; `*` for any public one. Empty: off.',
+  },
+  HAWSER_RETURN_ORIGINS: {
+    kind: 'list',
+    default: '',
+    about: 'Origins that a redirect flow may return to (`return_to`), beside this server’s own.',
+  },
+  HAWSER_FRAME_ANCESTORS: {
+    kind: 'list',
+    default: 'http://localhost:* http://127.0.0.1:*',
+    about: 'Origins that may embed the Connect page in a frame.',
+  },
+  HAWSER_RATE_LIMIT_PER_MINUTE: {
+    kind: 'count',
+    default: '0',
+    about: 'Calls a minute per API key or, without one, per address. 0: no limit.',
+  },
+  HAWSER_POOL_SIZE: { kind: 'count', default: '10', about: 'Database connections of this node for queries.' },
+  HAWSER_LOG_LEVEL: { kind: 'text', default: 'info', about: 'debug, info, warn, error or silent.' },
+  HAWSER_KILL_AT: {
+    kind: 'text',
+    default: undefined,
+    about: 'For tests: ends the process with SIGKILL at the named point.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type ProcessEnv = Record<string, string | undefined>;
+
+export interface Config {
+  mode: 'dev' | 'start';
+  host: string;
+  port: number;
+  emulatorPort: number;
+  emulatorUrl: string | undefined;
+  dataDir: string;
+  /** Undefined: derived from the port once it is known. */
+  publicUrl: string | undefined;
+  encryptionKey: string | undefined;
+  databaseUrl: string | undefined;
+  dashboardPassword: string | undefined;
+  egressAllow: string[];
+  baseUrlOverride: string[];
+  returnOrigins: string[];
+  frameAncestors: string[];
+  rateLimitPerMinute: number;
+  poolSize: number;
+  logLevel: string;
+  killAt: string | undefined;
+}
+
+/** Shortest dashboard password that is accepted. */
+export const PASSWORD_CHARACTERS_MIN = 12;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/**
+ * Reads the settings. Errors: {@link StartupError} that names the setting, what is wrong and what to do.
+ */
+export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env): Config {
+  const text = (name: SettingName): string | undefined => env[name]?.trim() || undefined;
+  const whole = (name: SettingName, fallback: number, max: number): number => {
+    const raw = text(name);
+    if (raw === undefined) return fallback;
+    const value = Number(raw);
+    if (!Number.isInteger(value) || value < 0 || value > max) {
+      throw new StartupError(
+        `${name} is "${raw}", not a whole number from 0 to ${max}.`,
+        `Set ${name} to such a number.`,
+      );
+    }
+    return value;
+  };
+  const list = (name: SettingName): string[] => (text(name) ?? '').split(/[\s,]+/).filter((item) => item !== '');
+  const url = (name: SettingName): string | undefined => {
+    const raw = text(name);
+    if (raw === undefined) return undefined;
+    const parsed = URL.canParse(raw) ? new URL(raw) : undefined;
+    if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username !== '') {
+      throw new StartupError(
+        `${name} is not an http(s) URL.`,
+        `Set ${name} to something like https://connect.example.com.`,
+      );
+    }
+    return parsed.href.replace(/\/+$/, '');
+  };
+
+  const logLevel = text('HAWSER_LOG_LEVEL') ?? 'info';
+  if (!LOG_LEVELS.includes(logLevel)) {
+    throw new StartupError(`HAWSER_LOG_LEVEL is "${logLevel}".`, `Use one of ${LOG_LEVELS.join(', ')}.`);
+  }
+  const frameAncestors = list('HAWSER_FRAME_ANCESTORS');
+  const dataDir = text('HAWSER_DATA_DIR');
+  return {
+    mode,
+    host: text('HAWSER_HOST') ?? '127.0.0.1',
+    port: whole('HAWSER_PORT', 3003, 65_535),
+    emulatorPort: whole('HAWSER_EMULATOR_PORT', 3004, 65_535),
+    emulatorUrl: url('HAWSER_EMULATOR_URL'),
+    dataDir: resolve(dataDir ?? (mode === 'dev' ? '.hawser' : join(homedir(), '.hawser'))),
+    publicUrl: url('HAWSER_PUBLIC_URL'),
+    encryptionKey: text('HAWSER_ENCRYPTION_KEY'),
+    databaseUrl: text('DATABASE_URL'),
+    dashboardPassword: text('HAWSER_DASHBOARD_PASSWORD'),
+    egressAllow: list('HAWSER_EGRESS_ALLOW'),
+    baseUrlOverride: list('HAWSER_BASE_URL_OVERRIDE'),
+    returnOrigins: list('HAWSER_RETURN_ORIGINS'),
+    frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
+    rateLimitPerMinute: whole('HAWSER_RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000),
+    poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000) || 10,
+    logLevel,
+    killAt: text('HAWSER_KILL_AT'),
+  };
+}
+
+/** True when only this machine can reach the address. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

@@ -1,0 +1,12 @@
+/**
+ * @module features/connections
+ *
+ * One customer's link to one integration. Owns tables `connection`, `end_user`, `event`. Invariants: a public
+ * connection id names one living connection per integration; every change of state writes exactly one event in the
+ * same statement; a deleted connection stays as a tombstone.
+ */
+export type { Connection, ConnectionState, EndUser, ReauthReason } from './model.ts';
+export { createConnections, type Connections, type UpsertInput } from './service.ts';
+export { connectionErrors } from './errors.ts';
+export { connectionRoutes } from './routes/index.ts';
+export * from './wire.ts';

@@ -1,0 +1,163 @@
+import type { Clock } from '../../base/clock.ts';
+import { errorText, type Log } from '../../base/log.ts';
+import type { Database, Sql } from '../../platform/postgres/index.ts';
+import type { Connection, ConnectionState, EndUser } from './model.ts';
+import {
+  insertEvent,
+  selectById,
+  selectByPublicId,
+  selectOfIntegration,
+  softDelete,
+  updateMetadata,
+  updatePatch,
+  updateState,
+  updateTouched,
+  upsertConnection,
+  upsertEndUser,
+} from './store.ts';
+import { selectEndUser, selectListed, type ListedConnection, type ListQuery } from './store-list.ts';
+
+export interface UpsertInput {
+  environmentId: number;
+  integrationId: number;
+  connectionId: string;
+  connectionConfig: Record<string, unknown>;
+  metadata?: Record<string, unknown> | undefined;
+  tags?: Record<string, string> | undefined;
+  endUser?: EndUser | undefined;
+  accountId?: string | undefined;
+  webhookUrlOverride?: string | undefined;
+  /** Default `active`. */
+  state?: ConnectionState;
+}
+
+export interface Connections {
+  byId(environmentId: number, id: number): Promise<Connection | undefined>;
+  byPublicId(environmentId: number, integrationId: number, connectionId: string): Promise<Connection | undefined>;
+  ofIntegration(sql: Sql, environmentId: number, integrationId: number): Promise<Connection[]>;
+  list(query: ListQuery): Promise<ListedConnection[]>;
+  endUser(environmentId: number, id: string): Promise<EndUser | undefined>;
+  /** Inserts, or overrides the living connection of that name. The credential is the caller's next step. */
+  upsert(tx: Sql, input: UpsertInput): Promise<{ connection: Connection; operation: 'creation' | 'override' }>;
+  /** Resolves to undefined when nothing moved: already so, or not in `from`. Writes one event otherwise. */
+  setState(
+    sql: Sql,
+    move: { environmentId: number; id: number; state: ConnectionState; reason?: string; from?: ConnectionState[] },
+  ): Promise<Connection | undefined>;
+  markDeleted(tx: Sql, environmentId: number, id: number): Promise<boolean>;
+  patch(input: {
+    environmentId: number;
+    id: number;
+    endUser?: EndUser | undefined;
+    tags?: Record<string, string> | undefined;
+    webhookUrlOverride?: string | undefined;
+  }): Promise<void>;
+  /** All or nothing: resolves to the ids that are unknown, and then nothing was written. */
+  setMetadata(input: {
+    environmentId: number;
+    integrationId: number;
+    connectionIds: string[];
+    metadata: object;
+    merge: boolean;
+  }): Promise<string[]>;
+  /** Notes a read; written within some seconds, never waits. */
+  touchFetched(environmentId: number, id: number): void;
+  /** Notes a call the provider answered well. */
+  touchGoodCall(environmentId: number, id: number): void;
+  writeEvent(
+    sql: Sql,
+    event: { environmentId: number; type: string; connectionId?: number; payload: object },
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** These times are for people; some seconds of delay spare a write per call. */
+const TOUCH_INTERVAL_MS = 2_000;
+
+export function createConnections(deps: { db: Database; clock: Clock; log: Log }): Connections {
+  const { db, clock, log } = deps;
+  const fetched = createTouches('last_fetched_at');
+  const goodCalls = createTouches('last_good_call_at');
+
+  function createTouches(column: 'last_fetched_at' | 'last_good_call_at') {
+    let touched = new Map<string, { environmentId: number; id: number; at: Date }>();
+    return {
+      note(environmentId: number, id: number): void {
+        touched.set(`${environmentId}:${id}`, { environmentId, id, at: new Date(clock.now()) });
+      },
+      async flush(): Promise<void> {
+        if (touched.size === 0) return;
+        const batch = [...touched.values()];
+        touched = new Map();
+        await updateTouched(db, column, batch).catch((error: unknown) =>
+          log.warn('could not note when connections were used', { error: errorText(error), count: batch.length }),
+        );
+      },
+    };
+  }
+
+  const stop = clock.every(TOUCH_INTERVAL_MS, () => {
+    void fetched.flush();
+    void goodCalls.flush();
+  });
+
+  return {
+    byId: (environmentId, id) => selectById(db, environmentId, id),
+    byPublicId: (environmentId, integrationId, connectionId) =>
+      selectByPublicId(db, environmentId, integrationId, connectionId),
+    ofIntegration: selectOfIntegration,
+    list: (query) => selectListed(db, query),
+    endUser: (environmentId, id) => selectEndUser(db, environmentId, id),
+    async upsert(tx, input) {
+      if (input.endUser !== undefined) await upsertEndUser(tx, input.environmentId, input.endUser);
+      const { connection, created } = await upsertConnection(tx, {
+        environmentId: input.environmentId,
+        integrationId: input.integrationId,
+        connectionId: input.connectionId,
+        connectionConfig: input.connectionConfig,
+        metadata: input.metadata,
+        tags: input.tags,
+        endUserId: input.endUser?.id,
+        accountId: input.accountId,
+        webhookUrlOverride: input.webhookUrlOverride,
+        state: input.state ?? 'active',
+      });
+      return { connection, operation: created ? 'creation' : 'override' };
+    },
+    setState: (sql, move) => updateState(sql, { ...move, reason: move.reason, from: move.from }),
+    markDeleted: softDelete,
+    async patch(input) {
+      await db.transaction(async (tx) => {
+        if (input.endUser !== undefined) await upsertEndUser(tx, input.environmentId, input.endUser);
+        await updatePatch(tx, {
+          environmentId: input.environmentId,
+          id: input.id,
+          endUserId: input.endUser?.id,
+          tags: input.tags,
+          webhookUrlOverride: input.webhookUrlOverride,
+        });
+      });
+    },
+    async setMetadata(input) {
+      let unknown: string[] = [];
+      const rollback = new Error('unknown connection');
+      try {
+        await db.transaction(async (tx) => {
+          const found = new Set(await updateMetadata(tx, input));
+          unknown = input.connectionIds.filter((id) => !found.has(id));
+          if (unknown.length > 0) throw rollback;
+        });
+      } catch (error) {
+        if (error !== rollback) throw error;
+      }
+      return unknown;
+    },
+    touchFetched: (environmentId, id) => fetched.note(environmentId, id),
+    touchGoodCall: (environmentId, id) => goodCalls.note(environmentId, id),
+    writeEvent: (sql, event) => insertEvent(sql, { ...event, connectionId: event.connectionId }),
+    async close() {
+      stop();
+      await Promise.all([fetched.flush(), goodCalls.flush()]);
+    },
+  };
+}

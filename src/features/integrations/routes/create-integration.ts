@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { defineRoute, environmentOf } from '../../../base/route.ts';
+import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
+import { integrationErrors } from '../errors.ts';
+import { createBody, readClient, toWire } from '../wire.ts';
+import type { IntegrationRouteDeps } from './index.ts';
+
+/** Sets a provider up. `custom.emulated = "true"` lets the emulator play it. */
+export function createIntegrationRoute({ integrations, serverUrl }: IntegrationRouteDeps) {
+  return defineRoute({
+    method: 'POST',
+    path: '/integrations',
+    summary: 'Create an integration',
+    auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.integrationsCreate },
+    query: z.strictObject({}),
+    body: createBody,
+    errors: ['invalid_body'],
+    async handle(request) {
+      const { body } = request;
+      assertType(body.credentials?.type);
+      const integration = await integrations.create(environmentOf(request).id, {
+        provider: body.provider,
+        uniqueKey: body.unique_key,
+        displayName: body.display_name,
+        client: readClient(body.credentials),
+        integrationConfig: body.integration_config,
+        custom: body.custom,
+        forwardWebhooks: body.forward_webhooks,
+      });
+      return { body: { data: toWire(integration, serverUrl()) } };
+    },
+  });
+}
+
+/** The catalogue's providers take client credentials of one type. Errors: `invalid_body`. */
+export function assertType(type: string | undefined): void {
+  if (type === undefined || type === 'OAUTH2') return;
+  throw integrationErrors.fail('invalid_body', {
+    message: `Credentials of type ${type} do not fit this provider. Use OAUTH2.`,
+    errors: [{ code: 'custom', message: 'Use OAUTH2.', path: ['credentials', 'type'] }],
+  });
+}

@@ -1,0 +1,233 @@
+import { LRUCache } from 'lru-cache';
+import { HawserError, type Issue } from '../../base/errors.ts';
+import { checkField } from '../../base/template.ts';
+import type { OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Database, Sql } from '../../platform/postgres/index.ts';
+import type { Upstream } from '../../platform/upstream/index.ts';
+import type { Vault } from '../environments/index.ts';
+import type { Providers } from '../providers/index.ts';
+import { createEndpoints } from './endpoints.ts';
+import { integrationErrors } from './errors.ts';
+import type { ClientCredentials, Integration, IntegrationInput, Integrations } from './model.ts';
+import {
+  countConnections,
+  insertIntegration,
+  markDeleted,
+  selectAll,
+  selectById,
+  selectByKey,
+  updateCredentials,
+  updateIntegration,
+  type IntegrationRow,
+  type IntegrationValues,
+} from './store.ts';
+
+/** A change elsewhere is seen within this time even when a notification was lost. */
+const CACHE_TTL_MS = 60_000;
+const CACHED_MAX = 10_000;
+const UNIQUE_VIOLATION = '23505';
+
+export interface IntegrationService extends Integrations {
+  /** The provider's OAuth 2 facts with the URLs filled by discovery where an issuer is set. Errors: `discovery_failed`. */
+  oauth2Of(integration: Integration): Promise<OAuth2Spec>;
+  /** Where a provider URL is really called: the emulator when emulated. Errors: `emulator_unavailable`. */
+  targetUrl(integration: Integration, url: URL): URL;
+  /** The RFC 7009 endpoint; undefined when the server has none. */
+  revocationUrl(integration: Integration): Promise<URL | undefined>;
+}
+
+export async function createIntegrations(deps: {
+  db: Database;
+  vault: Vault;
+  providers: Providers;
+  upstream: Upstream;
+  clock: Clock;
+  /** Base of the emulators, without trailing slash; undefined when none run. */
+  emulatorUrl: () => string | undefined;
+}): Promise<IntegrationService> {
+  const { db, vault, providers } = deps;
+  const known = new LRUCache<string, Integration>({ max: CACHED_MAX, ttl: CACHE_TTL_MS });
+  const endpoints = createEndpoints(deps);
+
+  await db.listen('hawser_changed', (payload) => {
+    if (payload.startsWith('integration:')) known.clear();
+  });
+  db.onListenState((healthy) => {
+    if (!healthy) known.clear();
+  });
+
+  async function open(row: IntegrationRow): Promise<Integration | undefined> {
+    const provider = providers.get(row.provider);
+    if (provider === undefined) return undefined; // its catalogue file was removed: as if it were not there
+    const client =
+      row.credentials_sealed === null
+        ? undefined
+        : (JSON.parse(await vault.open(placeOf(row), row.credentials_sealed)) as ClientCredentials);
+    return {
+      environmentId: row.environment_id,
+      id: row.id,
+      uniqueKey: row.unique_key,
+      provider,
+      displayName: row.display_name ?? undefined,
+      client,
+      integrationConfig: row.integration_config,
+      custom: row.custom,
+      forwardWebhooks: row.forward_webhooks,
+      emulated: row.emulated,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at,
+    };
+  }
+
+  async function byKey(environmentId: number, uniqueKey: string): Promise<Integration | undefined> {
+    const hit = peek(environmentId, uniqueKey);
+    if (hit !== undefined) return hit;
+    const row = await selectByKey(db, environmentId, uniqueKey);
+    const integration = row && (await open(row));
+    if (integration !== undefined) known.set(`${environmentId}:${uniqueKey}`, integration);
+    return integration;
+  }
+
+  function peek(environmentId: number, uniqueKey: string): Integration | undefined {
+    return db.listening ? known.get(`${environmentId}:${uniqueKey}`) : undefined;
+  }
+
+  async function sealClient(
+    tx: Sql,
+    row: IntegrationRow,
+    client: ClientCredentials | undefined,
+  ): Promise<IntegrationRow> {
+    const sealed = client === undefined ? null : await vault.seal(placeOf(row), JSON.stringify(client));
+    await updateCredentials(tx, row.environment_id, row.id, sealed);
+    return { ...row, credentials_sealed: sealed };
+  }
+
+  return {
+    peek,
+    byKey,
+    oauth2Of: (integration) => endpoints.oauth2Of(integration),
+    targetUrl: (integration, url) => endpoints.targetUrl(integration, url),
+    revocationUrl: (integration) => endpoints.revocationUrl(integration),
+    async byId(environmentId, id) {
+      const row = await selectById(db, environmentId, id);
+      return row && open(row);
+    },
+    async list(environmentId) {
+      const opened = await Promise.all((await selectAll(db, environmentId)).map(open));
+      return opened.filter((integration) => integration !== undefined);
+    },
+    async create(environmentId, input) {
+      const provider = providers.get(input.provider);
+      if (provider === undefined) {
+        throw invalid('provider', `The catalogue has no provider "${input.provider}". List them with GET /providers.`);
+      }
+      checkInput(provider, input.client, input.integrationConfig ?? {});
+      const row = await db.transaction(async (tx) => {
+        const inserted = await insertIntegration(tx, environmentId, provider.name, valuesOf(input));
+        if (inserted === undefined) throw invalid('unique_key', 'This unique_key is taken. Choose another one.');
+        return sealClient(tx, inserted, input.client);
+      });
+      return (await open(row)) as Integration;
+    },
+    async update(environmentId, uniqueKey, input) {
+      const old = await selectByKey(db, environmentId, uniqueKey);
+      const before = old && (await open(old));
+      if (old === undefined || before === undefined) throw integrationErrors.fail('not_found');
+      const merged: IntegrationInput = {
+        provider: before.provider.name,
+        uniqueKey: input.uniqueKey ?? before.uniqueKey,
+        displayName: input.displayName ?? before.displayName,
+        client: input.client ?? before.client,
+        integrationConfig: input.integrationConfig ?? before.integrationConfig,
+        custom: input.custom ?? before.custom,
+        forwardWebhooks: input.forwardWebhooks ?? before.forwardWebhooks,
+      };
+      checkInput(before.provider, merged.client, merged.integrationConfig ?? {});
+      try {
+        const row = await db.transaction(async (tx) => {
+          if (merged.uniqueKey !== before.uniqueKey && (await countConnections(tx, environmentId, before.id)) > 0) {
+            throw invalid('unique_key', 'The key cannot change while the integration has connections.');
+          }
+          const updated = await updateIntegration(tx, environmentId, before.id, valuesOf(merged));
+          if (updated === undefined) throw integrationErrors.fail('not_found');
+          return input.client === undefined ? updated : sealClient(tx, updated, input.client);
+        });
+        known.clear();
+        endpoints.forget();
+        return (await open(row)) as Integration;
+      } catch (error) {
+        if ((error as { code?: string }).code === UNIQUE_VIOLATION)
+          throw invalid('unique_key', 'This unique_key is taken.');
+        throw error;
+      }
+    },
+    async remove(environmentId, uniqueKey, beforeDelete) {
+      const row = await selectByKey(db, environmentId, uniqueKey);
+      const integration = row && (await open(row));
+      if (integration === undefined) throw integrationErrors.fail('not_found');
+      await db.transaction(async (tx) => {
+        await beforeDelete?.(tx, integration);
+        await markDeleted(tx, environmentId, integration.id);
+      });
+      known.clear();
+    },
+  };
+}
+
+/** Checks what the developer typed against the provider's field table and mode. Errors: `invalid_body`. */
+function checkInput(
+  provider: ProviderSpec,
+  client: ClientCredentials | undefined,
+  config: Record<string, string>,
+): void {
+  if (provider.authMode === 'OAUTH2' && client === undefined) {
+    throw invalid(
+      'credentials',
+      `${provider.displayName} needs credentials of type OAUTH2 (client_id, client_secret).`,
+    );
+  }
+  if (provider.authMode !== 'OAUTH2' && client !== undefined) {
+    throw invalid('credentials', `${provider.displayName} takes no credentials in the integration.`);
+  }
+  const fields = provider.integrationConfig ?? {};
+  const errors: Issue[] = [];
+  for (const [name, value] of Object.entries(config)) {
+    const field = fields[name];
+    const wrong = field === undefined ? 'This provider has no such setting.' : checkField(field, value);
+    if (wrong !== undefined) errors.push({ code: 'custom', message: wrong, path: ['integration_config', name] });
+  }
+  for (const [name, field] of Object.entries(fields)) {
+    if (!field.optional && field.default === undefined && config[name] === undefined) {
+      errors.push({ code: 'custom', message: `${field.title} is required.`, path: ['integration_config', name] });
+    }
+  }
+  const allowed = provider.oauth2?.scopes?.allowed;
+  for (const scope of client?.scopes ?? []) {
+    if (allowed !== undefined && !allowed.includes(scope)) {
+      const message = `${provider.displayName} has no scope "${scope}". It has: ${allowed.join(', ')}.`;
+      errors.push({ code: 'custom', message, path: ['credentials', 'scopes'] });
+    }
+  }
+  if (errors.length > 0) throw integrationErrors.fail('invalid_body', { errors });
+}
+
+function invalid(field: string, message: string): HawserError {
+  return integrationErrors.fail('invalid_body', { message, errors: [{ code: 'custom', message, path: [field] }] });
+}
+
+function valuesOf(input: IntegrationInput): IntegrationValues {
+  const custom = input.custom ?? {};
+  return {
+    uniqueKey: input.uniqueKey,
+    displayName: input.displayName,
+    integrationConfig: input.integrationConfig ?? {},
+    custom,
+    forwardWebhooks: input.forwardWebhooks ?? true,
+    emulated: custom['emulated'] === 'true',
+  };
+}
+
+function placeOf(row: IntegrationRow) {
+  return { environmentId: row.environment_id, table: 'integration', row: row.id, column: 'credentials_sealed' };
+}
