@@ -4,7 +4,7 @@ import { providerErrors } from '../errors.ts';
 import type { Providers } from '../model.ts';
 import { wireProvider, wireProviderShape } from '../wire.ts';
 
-export function getProvider(deps: { providers: Providers; serverUrl: string }): Route {
+export function getProvider(deps: { providers: Providers; serverUrl: () => string }): Route {
   return defineRoute({
     method: 'GET',
     path: '/providers/:provider',
@@ -22,7 +22,7 @@ export function getProvider(deps: { providers: Providers; serverUrl: string }): 
     handle({ params }) {
       const spec = deps.providers.get(params.provider);
       if (spec === undefined) throw providerErrors.fail('not_found');
-      return { body: { data: wireProvider(spec, deps) } };
+      return { body: { data: wireProvider(spec, { serverUrl: deps.serverUrl() }) } };
     },
   });
 }

@@ -5,7 +5,7 @@ import { wireProvider, wireProviderShape } from '../wire.ts';
 
 const SEARCH_CHARS_MAX = 255;
 
-export function listProviders(deps: { providers: Providers; serverUrl: string }): Route {
+export function listProviders(deps: { providers: Providers; serverUrl: () => string }): Route {
   return defineRoute({
     method: 'GET',
     path: '/providers',
@@ -15,7 +15,7 @@ export function listProviders(deps: { providers: Providers; serverUrl: string })
     output: z.object({ data: z.array(wireProviderShape) }),
     errors: [],
     handle: ({ query }) => ({
-      body: { data: deps.providers.list(query.search).map((spec) => wireProvider(spec, deps)) },
+      body: { data: deps.providers.list(query.search).map((spec) => wireProvider(spec, { serverUrl: deps.serverUrl() })) },
     }),
   });
 }

@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// Starts Hawser on a Node that can run it. In a clone the sources run as they are (type stripping); an installed
+// package runs its build. An older Node on the path hands over to the one that `npm ci` brought along.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const MINIMUM = [22, 18];
+const built = fileURLToPath(new URL('../dist/src/shell/cli/main.js', import.meta.url));
+const source = fileURLToPath(new URL('../src/shell/cli/main.ts', import.meta.url));
+const brought = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
+const entry = existsSync(source) ? source : built;
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const fits = major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1]);
+
+if (fits) {
+  await import(entry);
+} else if (existsSync(brought)) {
+  const child = spawn(brought, [entry, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to the child as well; this process only waits for it and passes the rest on.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT') child.kill(signal);
+    });
+  }
+  child.on('exit', (code, signal) => {
+    process.exitCode = signal === null ? (code ?? 1) : 1;
+  });
+} else {
+  process.stderr.write(
+    `Hawser needs Node ${MINIMUM.join('.')} or newer; this is ${process.versions.node}.\n` +
+      'Install a newer Node, or run `npm ci` in a clone, which brings one along.\n',
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,99 @@
+import { checkField } from '../../base/template.ts';
+import type { Issue } from '../../base/errors.ts';
+import { connectionErrors, type Connection, type EndUser } from '../connections/index.ts';
+import type { Integration } from '../integrations/index.ts';
+import type { Credential } from './model.ts';
+import type { CredentialRouteDeps } from './routes/index.ts';
+
+export interface ImportInput {
+  environmentId: number;
+  integration: Integration;
+  connectionId: string;
+  credential: Credential;
+  connectionConfig: Record<string, unknown>;
+  metadata: Record<string, unknown> | undefined;
+  tags: Record<string, string> | undefined;
+  endUser: EndUser | undefined;
+  webhookUrlOverride: string | undefined;
+}
+
+/**
+ * Stores a connection that the app brings along. A typed-in credential is proven first.
+ * Errors: `invalid_body` when type or config do not fit, `connection_test_failed`.
+ */
+export async function importConnection(
+  deps: CredentialRouteDeps,
+  input: ImportInput,
+): Promise<{ connection: Connection; credential: Credential }> {
+  const { integration, credential } = input;
+  if (credential.type !== integration.provider.authMode) {
+    const message = `${integration.provider.displayName} takes credentials of type ${integration.provider.authMode}.`;
+    throw connectionErrors.fail('invalid_body', {
+      message,
+      errors: [{ code: 'custom', message, path: ['credentials', 'type'] }],
+    });
+  }
+  assertConfig(integration, input.connectionConfig);
+  if (credential.type === 'API_KEY' || credential.type === 'BASIC') {
+    await deps.verify({ integration, connectionConfig: input.connectionConfig, credential });
+  }
+  const expiresAt = expiryOf(credential);
+  const accountKey = integration.provider.account?.idFrom;
+  const accountId = accountKey === undefined ? undefined : input.connectionConfig[accountKey];
+  const { connection, operation } = await deps.db.transaction(async (tx) => {
+    const upserted = await deps.connections.upsert(tx, {
+      environmentId: input.environmentId,
+      integrationId: integration.id,
+      connectionId: input.connectionId,
+      connectionConfig: input.connectionConfig,
+      metadata: input.metadata,
+      tags: input.tags,
+      endUser: input.endUser,
+      accountId: typeof accountId === 'string' ? accountId : undefined,
+      webhookUrlOverride: input.webhookUrlOverride,
+    });
+    await deps.credentials.write(tx, {
+      connection: upserted.connection,
+      credential,
+      facts: { scope: undefined, expiresAt },
+    });
+    await deps.connections.writeEvent(tx, {
+      environmentId: input.environmentId,
+      type: 'auth',
+      connectionId: upserted.connection.id,
+      payload: { operation: upserted.operation, success: true },
+    });
+    return upserted;
+  });
+  deps.activity.record({
+    environmentId: input.environmentId,
+    kind: 'import',
+    ok: true,
+    connectionId: connection.id,
+    integration: integration.uniqueKey,
+    summary: operation === 'creation' ? 'Connection imported' : 'Connection overridden by an import',
+  });
+  return { connection, credential };
+}
+
+function expiryOf(credential: Credential): Date | undefined {
+  return credential.type === 'OAUTH2' && credential.expires_at !== undefined
+    ? new Date(credential.expires_at)
+    : undefined;
+}
+
+/** Typed fields are checked at write, so that no template can be led astray later. Errors: `invalid_body`. */
+function assertConfig(integration: Integration, config: Record<string, unknown>): void {
+  const errors: Issue[] = [];
+  for (const [name, field] of Object.entries(integration.provider.connectionConfig ?? {})) {
+    const value = config[name];
+    const wrong =
+      value === undefined
+        ? field.optional || field.automated || field.default !== undefined
+          ? undefined
+          : `${field.title} is required.`
+        : checkField(field, value);
+    if (wrong !== undefined) errors.push({ code: 'custom', message: wrong, path: ['connection_config', name] });
+  }
+  if (errors.length > 0) throw connectionErrors.fail('invalid_body', { errors });
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { randomId } from '../../../base/ids.ts';
+import { defineRoute, environmentOf } from '../../../base/route.ts';
+import {
+  CONNECTION_ID,
+  connectionErrors,
+  endUserSchema,
+  readEndUser,
+  tagsFor,
+  tagsSchema,
+  webhookOverrideSchema,
+} from '../../connections/index.ts';
+import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
+import { PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
+import { importConnection } from '../import.ts';
+import { connectionToWire, credentialToWire } from '../wire.ts';
+import type { CredentialRouteDeps } from './index.ts';
+
+/** Wire contract B.5: longest token text. */
+const TOKEN_CHARACTERS_MAX = 16_384;
+const token = z.string().min(1).max(TOKEN_CHARACTERS_MAX);
+
+const override = z
+  .strictObject({ client_id: z.string().max(255).optional(), client_secret: z.string().max(2_048).optional() })
+  .optional();
+
+const credentialsBody = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('OAUTH2'),
+    access_token: token,
+    refresh_token: token.optional(),
+    expires_at: z
+      .union([z.iso.datetime({ offset: true }), z.coerce.date().transform((date) => date.toISOString())])
+      .optional(),
+    config_override: override,
+  }),
+  z.strictObject({ type: z.literal('API_KEY'), apiKey: z.string().min(1).max(1_024) }),
+  z.strictObject({ type: z.literal('BASIC'), username: z.string().max(1_024), password: z.string().max(1_024) }),
+  z.strictObject({ type: z.literal('NONE') }),
+]);
+
+/** Brings a connection in from elsewhere; the same id again overrides. Answers 201. */
+export function importConnectionRoute(deps: CredentialRouteDeps) {
+  return defineRoute({
+    method: 'POST',
+    path: '/connections',
+    summary: 'Import a connection with its credentials',
+    auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.connectionsCreate },
+    query: z.strictObject({}),
+    body: z.strictObject({
+      provider_config_key: PROVIDER_CONFIG_KEY,
+      credentials: credentialsBody,
+      connection_id: CONNECTION_ID.optional(),
+      metadata: z.record(z.string(), z.unknown()).optional(),
+      connection_config: z.record(z.string(), z.unknown()).optional(),
+      webhook_url_override: webhookOverrideSchema.optional(),
+      end_user: endUserSchema.optional(),
+      tags: tagsSchema.optional(),
+    }),
+    errors: ['not_found', 'invalid_body', 'connection_test_failed'],
+    async handle(request) {
+      const { body } = request;
+      const environment = environmentOf(request);
+      const integration = await deps.integrations.byKey(environment.id, body.provider_config_key);
+      if (integration === undefined) {
+        throw connectionErrors.fail('not_found', { message: 'No integration has this provider_config_key.' });
+      }
+      const endUser = readEndUser(body.end_user);
+      const imported = await importConnection(deps, {
+        environmentId: environment.id,
+        integration,
+        connectionId: body.connection_id ?? randomId(),
+        credential: body.credentials.type === 'OAUTH2' ? { ...body.credentials, raw: {} } : body.credentials,
+        connectionConfig: body.connection_config ?? {},
+        metadata: body.metadata,
+        tags: tagsFor(endUser, body.tags),
+        endUser,
+        webhookUrlOverride: body.webhook_url_override || undefined,
+      });
+      return {
+        status: 201,
+        body: connectionToWire({
+          connection: imported.connection,
+          integration,
+          endUser,
+          credentials: credentialToWire(imported.credential),
+          dates: 'zulu',
+          withRefreshToken: false,
+        }),
+      };
+    },
+  });
+}
