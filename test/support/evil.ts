@@ -5,6 +5,7 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import type { Clock } from '../../src/base/clock.ts';
 
 export interface EvilRequest {
   method: string;
@@ -101,6 +102,52 @@ export async function until(condition: () => boolean, what = 'the condition'): P
     if (performance.now() > endsAtMs) throw new Error(`waited 10 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/** A clock that only moves when told: `advance` wakes every sleeper and ticker whose time has come. */
+export function handClock(): Clock & { advance(ms: number): void; readonly sleepers: number } {
+  let nowMs = Date.UTC(2026, 0, 1);
+  const sleepers = new Set<{ atMs: number; wake: () => void }>();
+  const tickers = new Set<{ everyMs: number; atMs: number; run: () => void }>();
+  return {
+    now: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep(ms, signal) {
+      return new Promise((resolve, reject) => {
+        if (signal?.aborted === true) {
+          reject(signal.reason as Error);
+          return;
+        }
+        const sleeper = { atMs: nowMs + ms, wake: resolve };
+        sleepers.add(sleeper);
+        signal?.addEventListener('abort', () => {
+          sleepers.delete(sleeper);
+          reject(signal.reason as Error);
+        });
+      });
+    },
+    every(ms, run) {
+      const ticker = { everyMs: ms, atMs: nowMs + ms, run };
+      tickers.add(ticker);
+      return () => tickers.delete(ticker);
+    },
+    advance(ms) {
+      nowMs += ms;
+      for (const sleeper of sleepers) {
+        if (sleeper.atMs > nowMs) continue;
+        sleepers.delete(sleeper);
+        sleeper.wake();
+      }
+      for (const ticker of tickers) {
+        if (ticker.atMs > nowMs) continue;
+        ticker.atMs = nowMs + ticker.everyMs;
+        ticker.run();
+      }
+    },
+    get sleepers() {
+      return sleepers.size;
+    },
+  };
 }
 
 function openConnection(socket: Socket): EvilConnection {

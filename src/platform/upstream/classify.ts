@@ -101,8 +101,11 @@ export function classifyAddress(text: string): AddressClass {
 
 /** The bytes of a canonical address (4 or 16), `undefined` for anything else, including zone ids and octal or hex parts. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  if (isIP(text) === 0 || text.includes('%')) return undefined;
-  return Uint8Array.from(ipaddr.parse(text).toByteArray());
+  const family = isIP(text);
+  if (family === 0 || text.includes('%')) return undefined;
+  // ipaddr.js 2.5 reads `::8.8.8.8` as `::ffff:8.8.8.8`; the URL parser turns a dotted tail into hexadecimal first.
+  const plain = family === 6 ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
+  return Uint8Array.from(ipaddr.parse(plain).toByteArray());
 }
 
 function block(cidr: string, name: string): Block {

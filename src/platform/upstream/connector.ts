@@ -119,8 +119,11 @@ async function openTcp(target: Target, addresses: readonly string[], signal: Abo
   return socket;
 }
 
-/** The address on the other end must be one of those that were checked, whatever the system did in between. */
-function checkPeer(target: Target, addresses: readonly string[], remoteAddress: string | undefined): void {
+/**
+ * The address on the other end must be one of those that were checked, whatever the system did in between.
+ * Errors: `egress_refused`; `UpstreamFailure` of kind `reset` when the peer has gone already.
+ */
+export function checkPeer(target: Target, addresses: readonly string[], remoteAddress: string | undefined): void {
   if (remoteAddress === undefined) throw failure('reset', 'ECONNRESET', target.pair);
   const peer = bytesOf(remoteAddress);
   if (peer === undefined || !addresses.some((address) => bytesOf(address) === peer)) {
