@@ -153,6 +153,7 @@ export class Listener {
       stopKeepalive();
       if (!this.#stop.signal.aborted) this.#log.warn('listening session lost; caches are bypassed until it is back');
     } catch (error) {
+      if (this.#stop.signal.aborted) return false;
       this.#log.warn('could not open the listening session; trying again', { error: errorText(error) });
     } finally {
       this.#setUp(client, false);
