@@ -2,6 +2,7 @@
  * What the holes of a provider's templates are filled with, and how a value is checked: the one bridge between a
  * provider file and `base/template.ts`.
  */
+import { fieldsOf } from '../../catalogue/_spec/holes.ts';
 import type { FieldSpec, Fields, ProviderSpec } from '../../catalogue/_spec/index.ts';
 import {
   checkField,
@@ -11,7 +12,6 @@ import {
   holesOf,
   missingValue,
   type Encode,
-  type TemplateField,
   type TemplateFields,
   type TemplateValues,
 } from '../base/template.ts';
@@ -27,38 +27,6 @@ export interface TemplateInput {
 export interface Holes {
   fields: TemplateFields;
   values: TemplateValues;
-}
-
-/** Holes that every provider has, beside its own fields. */
-export const BUILT_IN_HOLES: TemplateFields = {
-  clientId: { kind: 'segment', title: 'The client id' },
-};
-
-/** Holes that hold a secret: never legal in a URL, so their kind is `text`. */
-export const SECRET_HOLES: TemplateFields = {
-  accessToken: { kind: 'text', title: 'The access token' },
-  apiKey: { kind: 'text', title: 'The API key' },
-  username: { kind: 'text', title: 'The user name', optional: true },
-  password: { kind: 'text', title: 'The password', optional: true },
-};
-
-/** One per provider: the tables never change while the program runs. */
-const FIELDS = new WeakMap<ProviderSpec, TemplateFields>();
-
-/** The declared holes of a provider by full name. */
-export function fieldsOf(provider: ProviderSpec): TemplateFields {
-  let fields = FIELDS.get(provider);
-  if (fields === undefined) {
-    const table = Object.create(null) as Record<string, TemplateField>;
-    Object.assign(table, BUILT_IN_HOLES, SECRET_HOLES);
-    for (const [name, field] of Object.entries(provider.connectionConfig ?? {}))
-      table[`connectionConfig.${name}`] = field;
-    for (const [name, field] of Object.entries(provider.integrationConfig ?? {}))
-      table[`integrationConfig.${name}`] = field;
-    fields = table;
-    FIELDS.set(provider, fields);
-  }
-  return fields;
 }
 
 /** Fields and values for one call. `extra`: `clientId` and the secret holes. */

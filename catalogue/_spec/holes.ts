@@ -1,0 +1,34 @@
+/** The holes of a provider's templates, by full name. */
+import type { TemplateField, TemplateFields } from '../../src/base/template.ts';
+import type { ProviderSpec } from './index.ts';
+
+/** Holes that every provider has, beside its own fields. */
+export const BUILT_IN_HOLES: TemplateFields = {
+  clientId: { kind: 'segment', title: 'The client id' },
+};
+
+/** Holes that hold a secret: of kind `text`, hence never legal in a URL. */
+export const SECRET_HOLES: TemplateFields = {
+  accessToken: { kind: 'text', title: 'The access token' },
+  apiKey: { kind: 'text', title: 'The API key' },
+  username: { kind: 'text', title: 'The user name', optional: true },
+  password: { kind: 'text', title: 'The password', optional: true },
+};
+
+/** One per provider: the tables never change while the program runs. */
+const TABLES = new WeakMap<ProviderSpec, TemplateFields>();
+
+/** The declared holes of a provider: the built-in ones, `connectionConfig.x` and `integrationConfig.x`. */
+export function fieldsOf(provider: ProviderSpec): TemplateFields {
+  let fields = TABLES.get(provider);
+  if (fields === undefined) {
+    const table = Object.create(null) as Record<string, TemplateField>;
+    Object.assign(table, BUILT_IN_HOLES, SECRET_HOLES);
+    for (const group of ['connectionConfig', 'integrationConfig'] as const) {
+      for (const [name, field] of Object.entries(provider[group] ?? {})) table[`${group}.${name}`] = field;
+    }
+    fields = table;
+    TABLES.set(provider, fields);
+  }
+  return fields;
+}

@@ -1,0 +1,78 @@
+/**
+ * Values (the sixty of the plan and a few more) that try to leave their place in a template. Source: threats-and-faults 2.5, 2.6 case 14.
+ */
+export const TEMPLATE_CORPUS: readonly unknown[] = [
+  // Another host
+  'evil.tld/',
+  'evil.tld',
+  'evil.tld#',
+  'evil.tld?',
+  'evil.tld\\',
+  'evil.tld:443/',
+  'evil.tld%2f',
+  'evil.tld/.',
+  '@evil.tld',
+  'a@evil.tld',
+  'a:b@evil.tld',
+  '//evil.tld',
+  '\\\\evil.tld',
+  'https://evil.tld',
+  'javascript:alert(1)',
+  // Single characters that end a part
+  '#',
+  '?',
+  '/',
+  '\\',
+  '@',
+  ':',
+  '&',
+  '=',
+  ';',
+  '%',
+  ':443/',
+  ':443',
+  ':0',
+  ':99999',
+  // Encoded forms
+  '%2f',
+  '%252f',
+  '%2e%2e',
+  '%00',
+  '%0d%0aHost:%20evil.tld',
+  // Dots, lengths and dashes
+  '.',
+  '..',
+  '...',
+  '../..',
+  '.evil',
+  'evil.',
+  '-evil',
+  'evil-',
+  'a'.repeat(64),
+  'a'.repeat(300),
+  '',
+  ' ',
+  'a b',
+  // Unicode: fraction slash, fullwidth full stop, ideographic full stop, one dot leader, bidi override
+  'evil\u2044tld',
+  'evil\uff0etld',
+  'evil\u3002tld\uff0f',
+  'evil\u2024tld',
+  '\u202eevil',
+  // Control characters
+  'a\u0000b',
+  'a\r\nb',
+  'a\tb',
+  // Template and prototype tricks
+  '${clientSecret}',
+  '__proto__',
+  // Addresses and punycode
+  '127.0.0.1',
+  '0x7f.1',
+  '[::1]',
+  'xn--80ak6aa92e.com',
+  'EVIL.TLD',
+  // Not text
+  ['a'],
+  { toString: 'evil.tld' },
+];
