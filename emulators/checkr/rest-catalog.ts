@@ -256,7 +256,8 @@ function createWebhook(call: Call): RestReply {
     id: call.tools.hexId(24),
     webhook_url: webhookUrl,
     include_object: booleanField(body, 'include_object') ?? false,
-    application_id: call.request.grant.clientId,
+    // A call with the account's own key belongs to no application.
+    application_id: call.request.grant.clientId || null,
     created_at: nowIso(call.tools),
     deleted_at: null,
   };

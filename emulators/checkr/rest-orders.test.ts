@@ -255,15 +255,15 @@ describe('reports', () => {
   });
 });
 
-describe('adverse actions', () => {
-  function considered(): { caller: Caller; path: string; items: string[] } {
-    const caller = aCaller();
-    const path = `/v1/reports/${String(orderReport(caller)['id'])}`;
-    caller.call(`POST ${path.replace('/v1/', '/v1/emulator/')}/finish`, { outcome: 'consider' });
-    const items = caller.call(`GET ${path}/adverse_items`).body['data'] as JsonObject[];
-    return { caller, path, items: items.map((item) => String(item['id'])) };
-  }
+function considered(): { caller: Caller; path: string; items: string[] } {
+  const caller = aCaller();
+  const path = `/v1/reports/${String(orderReport(caller)['id'])}`;
+  caller.call(`POST ${path.replace('/v1/', '/v1/emulator/')}/finish`, { outcome: 'consider' });
+  const items = caller.call(`GET ${path}/adverse_items`).body['data'] as JsonObject[];
+  return { caller, path, items: items.map((item) => String(item['id'])) };
+}
 
+describe('adverse actions', () => {
   it('needs items of the report, notifies, and completes after the waiting time', () => {
     const { caller, path, items } = considered();
     expect(items).toHaveLength(1);

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { anAccount, aUser, someTools } from '../engine/testing.ts';
+import { anAccount, aGrant, aUser, someTools } from '../engine/testing.ts';
 import type { JsonObject } from '../engine/types.ts';
 import { checkrRest } from './rest.ts';
 import { aCaller } from './rest-testing.ts';
 
-describe('lists (scenario 6)', () => {
-  function sixty() {
-    const caller = aCaller();
-    for (let row = 0; row < 60; row += 1) caller.candidate({ custom_id: `row-${row}` });
-    return caller;
-  }
+function sixty() {
+  const caller = aCaller();
+  for (let row = 0; row < 60; row += 1) caller.candidate({ custom_id: `row-${row}` });
+  return caller;
+}
 
+describe('lists (scenario 6)', () => {
   it('gives 60 rows as pages of 25, 25 and 10; the last next_href is null', () => {
     const { call } = sixty();
     const seen: string[] = [];
@@ -53,15 +53,17 @@ describe('lists (scenario 6)', () => {
     const { call } = sixty();
     expect(call('GET /v1/candidates?per_page=0').body).toMatchObject({ data: [], count: 60, next_href: null });
     expect(call('GET /v1/candidates?per_page=100').body['data']).toHaveLength(60);
+    // A full last page is the last page all the same.
+    expect(call('GET /v1/candidates?per_page=20&page=3').body['next_href']).toBeNull();
     for (const query of ['per_page=101', 'per_page=-1', 'per_page=ten', 'page=0', 'page=1.5']) {
       expect(call(`GET /v1/candidates?${query}`)).toMatchObject({ status: 400, body: { error: expect.any(String) } });
     }
   });
 });
 
-describe('errors', () => {
-  const knobs = (shape: string) => (name: string) => (name === 'errorShape' ? shape : undefined);
+const knobs = (shape: string) => (name: string) => (name === 'errorShape' ? shape : undefined);
 
+describe('errors', () => {
   it('says one thing as text and several as an array', () => {
     const { call } = aCaller();
     expect(call('POST /v1/candidates', {})).toMatchObject({ status: 400, body: { error: "Email can't be blank" } });
@@ -172,10 +174,7 @@ describe('account and catalogue', () => {
 
   it('shows test packages to a test token', () => {
     const { call } = aCaller();
-    const grant = { id: 'g', clientId: 'c', accountId: 'a', userId: 'u', scope: '', state: 'active', createdAt: '' };
-    const reply = call('GET /v1/packages/tasker_pro', undefined, {
-      grant: { ...grant, mode: 'test', state: 'active' },
-    });
+    const reply = call('GET /v1/packages/tasker_pro', undefined, { grant: aGrant({ mode: 'test' }) });
     expect(reply.body['object']).toBe('test_package');
   });
 

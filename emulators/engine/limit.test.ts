@@ -4,6 +4,8 @@ import { checkrRest } from '../checkr/rest.ts';
 import { createLimiter } from './limit.ts';
 import { aClock } from './testing.ts';
 
+const check = (id: string) => `GET /v3/check/${id.repeat(32)}`;
+
 describe('minute window (scenario 7)', () => {
   const dialect = checkrRest.limit;
 
@@ -65,7 +67,6 @@ describe('Retry-After', () => {
 
   it('counts each endpoint of a grant by itself, ids apart', () => {
     const limiter = createLimiter(aClock());
-    const check = (id: string) => `GET /v3/check/${id.repeat(32)}`;
     expect(limiter.take('grant', dialect, check('a'))).toEqual({ allowed: true, headers: {} });
     expect(limiter.take('grant', dialect, check('b')).allowed).toBe(true);
     expect(limiter.take('grant', dialect, check('c')).allowed).toBe(false);
