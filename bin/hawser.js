@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const MINIMUM = [22, 18];
-const built = fileURLToPath(new URL('../dist/src/shell/cli/main.js', import.meta.url));
-const source = fileURLToPath(new URL('../src/shell/cli/main.ts', import.meta.url));
+const built = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
+const source = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const brought = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
 const entry = existsSync(source) ? source : built;
 
@@ -21,7 +21,7 @@ if (fits) {
   // The terminal sends Ctrl-C to the child as well; this process only waits for it and passes the rest on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      if (signal !== 'SIGINT') child.kill(signal);
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
     });
   }
   child.on('exit', (code, signal) => {

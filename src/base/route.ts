@@ -91,6 +91,8 @@ export interface RouteSpec<P extends Schema, Q extends Schema, B extends Schema,
   bodyBytesMax?: number;
   /** Failures before `handle` (validation, auth) are shown as HTML: for routes a person's browser opens. */
   html?: boolean;
+  /** True takes HTML forms instead of JSON. */
+  form?: boolean;
   /** False keeps the route out of OpenAPI (pages, aliases). Default true. */
   documented?: boolean;
   handle(request: RouteRequest<Out<P>, Out<Q>, Out<B>, Out<H>>): Promise<RouteReply> | RouteReply;

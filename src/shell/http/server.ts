@@ -1,3 +1,4 @@
+import formbody from '@fastify/formbody';
 import swagger from '@fastify/swagger';
 import { fastify, type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
@@ -71,7 +72,14 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   });
   addCors(app, deps.routes);
   await app.register(async (api) => {
-    mountRoutes(api, [...deps.routes, ...edgeRoutes(app, deps)], deps);
+    const routes = deps.routes.filter((route) => route.form !== true);
+    mountRoutes(api, [...routes, ...edgeRoutes(app, deps)], deps);
+  });
+  await app.register(async (pages) => {
+    pages.removeAllContentTypeParsers();
+    await pages.register(formbody);
+    const routes = deps.routes.filter((route) => route.form === true);
+    mountRoutes(pages, routes, deps);
   });
   for (const plugin of deps.plugins) await plugin(app);
   return app;

@@ -1,0 +1,48 @@
+/**
+ * What `hawser dev` puts into an empty `dev` environment: the app registered at each emulator, and an ordinary
+ * integration for it whose provider is played by the emulator.
+ */
+import { isHawserError } from '../../base/errors.ts';
+import type { Emulators, EmulatorName } from '../../../emulators/index.ts';
+import type { Services } from '../node.ts';
+
+/** Integration key → catalogue name and the emulator that plays it. */
+export const SEEDED: { key: string; provider: string; emulator: EmulatorName; about: string }[] = [
+  { key: 'checkr-partner', provider: 'checkr-partner', emulator: 'checkr', about: 'background checks' },
+  { key: 'xref', provider: 'xref', emulator: 'xref', about: 'reference checks' },
+  { key: 'checkbook', provider: 'checkbook', emulator: 'checkbook', about: 'payments' },
+];
+
+const APP_NAME = 'Hawser (dev)';
+
+/**
+ * Brings emulators and integrations in line. Safe to repeat: ids, secrets and connections stay; an integration that a
+ * developer made real (`custom.emulated` gone) is left alone.
+ */
+export async function seedDev(services: Services, emulators: Emulators, callbackUrl: string): Promise<void> {
+  const environment = await services.environments.byName('dev');
+  if (environment === undefined) throw new Error('the dev environment is missing');
+  for (const { key, provider, emulator } of SEEDED) {
+    const app = emulators.get(emulator).ensureApp(APP_NAME, {
+      url: new URL('/', callbackUrl).href,
+      redirectUri: callbackUrl,
+    });
+    const client = {
+      type: 'OAUTH2' as const,
+      clientId: app.clientId,
+      clientSecret: app.liveSecret,
+      scopes: [],
+      webhookSecret: undefined,
+    };
+    const existing = await services.integrations.byKey(environment.id, key);
+    if (existing === undefined) {
+      await services.integrations
+        .create(environment.id, { provider, uniqueKey: key, client, custom: { emulated: 'true' } })
+        .catch((error: unknown) => {
+          if (!isHawserError(error, 'invalid_body')) throw error; // another node seeded it in the meantime
+        });
+    } else if (existing.emulated && existing.client?.clientId !== app.clientId) {
+      await services.integrations.update(environment.id, key, { client });
+    }
+  }
+}

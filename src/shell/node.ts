@@ -1,0 +1,268 @@
+/**
+ * One node: puts the parts together and takes them apart again. Reads no setting and decides nothing.
+ */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../base/clock.ts';
+import { StartupError } from '../base/errors.ts';
+import { randomId } from '../base/ids.ts';
+import { errorText, type Log } from '../base/log.ts';
+import type { Principal, Route } from '../base/route.ts';
+import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
+import { createActivity } from '../features/activity/index.ts';
+import { createConnect, verifyCredential } from '../features/connect/index.ts';
+import { connectionRoutes, createConnections } from '../features/connections/index.ts';
+import { createCredentials, credentialRoutes } from '../features/credentials/index.ts';
+import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
+import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
+import { createIntegrations, integrationRoutes } from '../features/integrations/index.ts';
+import { createProviders, providerRoutes } from '../features/providers/index.ts';
+import { registerProxy } from '../features/proxy/index.ts';
+import { systemClock } from '../platform/clock.ts';
+import type { Keyring } from '../platform/keyring/index.ts';
+import { armKillPoint, noKillPoints } from '../platform/kill-points.ts';
+import type { Database } from '../platform/postgres/index.ts';
+import { createUpstream } from '../platform/upstream/index.ts';
+import { principalFor } from './http/auth.ts';
+import { createRateLimit } from './http/rate-limit.ts';
+import { createServer } from './http/server.ts';
+import { landingRoutes } from './http/landing.ts';
+
+export interface HawserOptions {
+  config: Config;
+  db: Database;
+  keyring: Keyring;
+  log: Log;
+  version: string;
+  clock?: Clock;
+  /** Base of running emulators, without trailing slash. */
+  emulatorUrl?: string | undefined;
+  /** Routes that only `dev` has, made once the services are there. */
+  devRoutes?: (services: Services) => Route[];
+}
+
+export interface Hawser {
+  /** Where browsers reach this server, without trailing slash. */
+  url: string;
+  port: number;
+  services: Services;
+  /** Refuses new work, finishes refreshes and queued writes, closes the port. */
+  close(): Promise<void>;
+}
+
+/** Everything a role or a test may need, by slice. */
+export type Services = Awaited<ReturnType<typeof createServices>>;
+
+/** Abandoned flows and sessions are swept this often; disconnects that wait have their own timer. */
+const SWEEP_INTERVAL_MS = 60_000;
+
+async function createServices(options: HawserOptions, publicUrl: () => URL) {
+  const { config, db, keyring, log } = options;
+  const clock = options.clock ?? systemClock;
+  const killPoints = config.killAt === undefined ? noKillPoints : armKillPoint(config.killAt);
+  const emulatorUrl = options.emulatorUrl ?? config.emulatorUrl;
+  const allow = [...config.egressAllow, ...(emulatorUrl === undefined ? [] : [pairOf(emulatorUrl)])];
+  const upstream = createUpstream({
+    policy: () => ({ allow }),
+    clock,
+    userAgent: `hawser/${options.version}`,
+  });
+  const environments = await createEnvironments({ db, keyring, clock, log });
+  const { vault } = environments;
+  const activity = createActivity({ db, clock, log });
+  const providers = createProviders();
+  const integrations = await createIntegrations({
+    db,
+    vault,
+    providers,
+    upstream,
+    clock,
+    emulatorUrl: () => emulatorUrl,
+  });
+  const connections = createConnections({ db, clock, log });
+  const credentials = createCredentials({
+    db,
+    clock,
+    log,
+    vault,
+    upstream,
+    integrations,
+    connections,
+    activity,
+    killPoints,
+    nodeId: randomId(),
+    spoolDir: `${config.dataDir}/spool`,
+  });
+  const disconnect = createDisconnect({
+    db,
+    clock,
+    log,
+    vault,
+    upstream,
+    integrations,
+    connections,
+    credentials,
+    activity,
+    killPoints,
+  });
+  const connect = await createConnect({
+    db,
+    clock,
+    log,
+    environments,
+    providers,
+    integrations,
+    connections,
+    credentials,
+    activity,
+    upstream,
+    publicUrl,
+    returnOrigins: config.returnOrigins,
+    connectFrameAncestors: config.frameAncestors,
+  });
+  return {
+    clock,
+    log,
+    db,
+    upstream,
+    environments,
+    activity,
+    providers,
+    integrations,
+    connections,
+    credentials,
+    disconnect,
+    connect,
+    publicUrl,
+  };
+}
+
+/** Starts one node. Errors: {@link StartupError} for everything a person can repair. */
+export async function startHawser(options: HawserOptions): Promise<Hawser> {
+  const { config, db, log } = options;
+  assertSafeToListen(config);
+  let publicUrl = config.publicUrl;
+  const services = await createServices(options, () => new URL(publicUrl as string));
+  const { clock, environments, integrations, connections, credentials, disconnect, connect, activity, upstream } =
+    services;
+  const serverUrl = (): string => publicUrl as string;
+
+  const routes: Route[] = [
+    ...providerRoutes({ providers: services.providers, serverUrl }),
+    ...integrationRoutes({
+      integrations,
+      serverUrl,
+      releaseConnections: async (tx, integration) => {
+        for (const connection of await connections.ofIntegration(tx, integration.environmentId, integration.id)) {
+          await disconnect.enqueue(tx, connection);
+        }
+      },
+    }),
+    ...connectionRoutes({ connections, integrations }),
+    ...credentialRoutes({
+      db,
+      clock,
+      integrations,
+      connections,
+      credentials,
+      activity,
+      verify: ({ integration, connectionConfig, credential }) =>
+        verifyCredential(services, integration, connectionConfig, credential),
+    }),
+    ...disconnectRoutes({ integrations, connections, disconnect }),
+    ...connect.routes,
+    ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
+  ];
+  const app = await createServer({
+    db,
+    log,
+    version: options.version,
+    environments,
+    sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
+    rateLimit: createRateLimit(clock, config.rateLimitPerMinute),
+    routes,
+    plugins: [
+      (server) =>
+        registerProxy(server, {
+          environments,
+          integrations,
+          credentials,
+          connections,
+          activity,
+          upstream,
+          clock,
+          log,
+          baseUrlOverride: { allow: config.baseUrlOverride },
+          principalOf: principalFor(environments, ENVIRONMENT_SCOPES.proxy[0]),
+        }),
+    ],
+  });
+  connect.attachSockets(app.server);
+  const port = await listen(app, config);
+  publicUrl ??= `http://localhost:${port}`;
+
+  const stopDisconnects = disconnect.start();
+  const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
+    connect.sweep().catch((error: unknown) => log.warn('sweep of connect flows failed', { error: errorText(error) }));
+  });
+
+  let closing: Promise<void> | undefined;
+  return {
+    url: publicUrl,
+    port,
+    services,
+    close() {
+      closing ??= (async () => {
+        stopSweep();
+        await stopDisconnects();
+        await connect.close();
+        await app.close();
+        await credentials.drain();
+        await connections.close();
+        await activity.close();
+        await upstream.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+async function listen(app: FastifyInstance, config: Config): Promise<number> {
+  try {
+    await app.listen({ host: config.host, port: config.port });
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code === 'EADDRINUSE') {
+      throw new StartupError(
+        `Port ${config.port} on ${config.host} is taken by another program.`,
+        'Stop that program, or choose another port with HAWSER_PORT.',
+        cause,
+      );
+    }
+    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      throw new StartupError(
+        `The server cannot listen on ${config.host}:${config.port} (${code}).`,
+        'Choose another HAWSER_HOST or HAWSER_PORT.',
+        cause,
+      );
+    }
+    throw cause;
+  }
+  return (app.server.address() as AddressInfo).port;
+}
+
+/** A server that others can reach must not be open. Errors: {@link StartupError}. */
+function assertSafeToListen(config: Config): void {
+  if (isLoopbackHost(config.host)) return;
+  if ((config.dashboardPassword ?? '').length < PASSWORD_CHARACTERS_MIN) {
+    throw new StartupError(
+      `HAWSER_HOST is ${config.host}, which others can reach, but there is no dashboard password.`,
+      `Set HAWSER_DASHBOARD_PASSWORD to at least ${PASSWORD_CHARACTERS_MIN} characters, or listen on 127.0.0.1.`,
+    );
+  }
+}
+
+function pairOf(url: string): string {
+  const parsed = new URL(url);
+  return `${parsed.hostname}:${parsed.port || (parsed.protocol === 'https:' ? 443 : 80)}`;
+}

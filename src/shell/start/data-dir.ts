@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StartupError } from '../../base/errors.ts';
+import { generateKey, keyringFrom, type Keyring } from '../../platform/keyring/index.ts';
+
+/** What scripts read to find a running Hawser: `<data dir>/hawser.json`, mode 0600. */
+export interface HawserFile {
+  url: string;
+  emulatorUrl: string | undefined;
+  environments: Record<string, { apiKey: string; webhookSigningKey: string }>;
+  dashboardPassword: string;
+}
+
+const OWNER_ONLY = 0o600;
+
+/** Makes the folder. Errors: {@link StartupError} when it cannot be written. */
+export async function prepareDataDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const probe = join(path, `.write-${process.pid}`);
+    await writeFile(probe, '', { mode: OWNER_ONLY });
+    await rm(probe);
+  } catch (cause) {
+    const code = (cause as { code?: string }).code ?? 'error';
+    throw new StartupError(
+      `The data folder ${path} cannot be written (${code}).`,
+      'Make it writable for this user, or set HAWSER_DATA_DIR to another folder.',
+      cause,
+    );
+  }
+}
+
+/** The operator's key: from the setting, else from the data folder, else (dev only) a new one kept there. */
+export async function loadKeyring(options: {
+  dataDir: string;
+  setting: string | undefined;
+  mayGenerate: boolean;
+}): Promise<{ keyring: Keyring; generated: boolean }> {
+  const file = join(options.dataDir, 'encryption.key');
+  const kept = options.setting ?? (await readText(file));
+  if (kept !== undefined) {
+    const keyring = keyringFrom(kept);
+    if (keyring === undefined) {
+      const where = options.setting === undefined ? file : 'HAWSER_ENCRYPTION_KEY';
+      throw new StartupError(`The encryption key in ${where} is not 32 bytes as base64 or hex.`, keyHint());
+    }
+    return { keyring, generated: false };
+  }
+  if (!options.mayGenerate) {
+    throw new StartupError('No encryption key: HAWSER_ENCRYPTION_KEY is not set.', keyHint());
+  }
+  const key = generateKey();
+  await writeSecretFile(file, `${key}\n`);
+  return { keyring: keyringFrom(key) as Keyring, generated: true };
+}
+
+function keyHint(): string {
+  return 'Make one with `openssl rand -base64 32` and keep it: without it the stored credentials cannot be read.';
+}
+
+export async function readHawserFile(dataDir: string): Promise<HawserFile | undefined> {
+  const text = await readText(join(dataDir, 'hawser.json'));
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as HawserFile;
+  } catch (cause) {
+    throw new StartupError(
+      `${join(dataDir, 'hawser.json')} is damaged.`,
+      'Delete the file: a new one with a new API key is made at the next start.',
+      cause,
+    );
+  }
+}
+
+export async function writeHawserFile(dataDir: string, content: HawserFile): Promise<void> {
+  await writeSecretFile(join(dataDir, 'hawser.json'), `${JSON.stringify(content, undefined, 2)}\n`);
+}
+
+/** A password a person can type: 20 characters without look-alikes, about 100 bits. */
+export function generatePassword(): string {
+  const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
+  return [...randomBytes(20)].map((byte) => alphabet[byte % alphabet.length]).join('');
+}
+
+/** Whole or not at all, and on the disk before it is named: a kill in between leaves the old file. */
+async function writeSecretFile(path: string, content: string): Promise<void> {
+  const fresh = `${path}.${process.pid}.new`;
+  const handle = await open(fresh, 'w', OWNER_ONLY);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await chmod(fresh, OWNER_ONLY);
+  await rename(fresh, path);
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    throw new StartupError(
+      `${path} cannot be read (${(error as { code?: string }).code ?? 'error'}).`,
+      'Start as the user who made it, or change its owner.',
+      error,
+    );
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Runs one node from settings to the last goodbye: `hawser dev` with emulators and seed, `hawser start` without.
+ */
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../../platform/clock.ts';
+import { errorText, type Log } from '../../base/log.ts';
+import { StartupError } from '../../base/errors.ts';
+import type { Config } from '../../config.ts';
+import { createLog } from '../../platform/log/index.ts';
+import { startEmulators, type Emulators } from '../../../emulators/index.ts';
+import { devRoutes } from '../dev/routes.ts';
+import { seedDev } from '../dev/seed.ts';
+import { startHawser, type Hawser } from '../node.ts';
+import {
+  generatePassword,
+  loadKeyring,
+  prepareDataDir,
+  readHawserFile,
+  writeHawserFile,
+  type HawserFile,
+} from './data-dir.ts';
+import { ensureEnvironments } from './environments.ts';
+import { openPlatformDatabase, packageDir } from './platform.ts';
+
+/** A node that runs. */
+export interface Running {
+  hawser: Hawser;
+  emulators: Emulators | undefined;
+  file: HawserFile;
+  config: Config;
+  /** What this start made and the operator must keep. */
+  generated: { encryptionKey: boolean; apiKeys: boolean; password: boolean };
+  embeddedDatabase: boolean;
+  close(): Promise<void>;
+}
+
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(`${packageDir()}/package.json`, 'utf8')) as { version: string }).version;
+}
+
+/**
+ * Brings everything up. On failure what was started is stopped again.
+ * Errors: {@link StartupError} with one sentence and what to do.
+ */
+export async function runNode(config: Config, options: { log?: Log; onLost?: (error: Error) => void } = {}): Promise<Running> {
+  const log =
+    options.log ?? createLog({ level: config.logLevel, format: process.stderr.isTTY ? 'pretty' : 'json' });
+  const clock = systemClock;
+  const isDev = config.mode === 'dev';
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => log.warn('a part did not stop cleanly', { error: errorText(error) }));
+    }
+  };
+  try {
+    await prepareDataDir(config.dataDir);
+    const known = await readHawserFile(config.dataDir);
+    const { keyring, generated: encryptionKey } = await loadKeyring({
+      dataDir: config.dataDir,
+      setting: config.encryptionKey,
+      mayGenerate: isDev && config.databaseUrl === undefined,
+    });
+    const password = config.dashboardPassword ?? known?.dashboardPassword ?? generatePassword();
+    const database = await openPlatformDatabase({
+      config,
+      log,
+      clock,
+      onLost: (error) => options.onLost?.(error),
+    });
+    closers.push(() => database.close());
+
+    const ownEmulators = isDev && config.emulatorUrl === undefined;
+    const emulators = ownEmulators
+      ? await startEmulators({ port: config.emulatorPort, stateFile: `${config.dataDir}/emulators.json` })
+      : undefined;
+    if (emulators !== undefined) closers.push(() => emulators.close());
+
+    const version = packageVersion();
+    const file: HawserFile = {
+      url: '',
+      emulatorUrl: emulators?.url ?? config.emulatorUrl,
+      environments: {},
+      dashboardPassword: password,
+    };
+    const hawser = await startHawser({
+      config: { ...config, dashboardPassword: config.dashboardPassword ?? (isDev ? password : undefined) },
+      db: database.db,
+      keyring,
+      log,
+      version,
+      emulatorUrl: emulators?.url,
+      devRoutes: isDev
+        ? (services) =>
+            devRoutes({
+              services,
+              emulators: () => emulators,
+              apiKey: () => file.environments['dev']?.apiKey ?? '',
+              dashboardPassword: password,
+              dataDir: config.dataDir,
+              version,
+            })
+        : undefined,
+    });
+    closers.push(() => hawser.close());
+
+    const { entries, created } = await ensureEnvironments(hawser.services.environments, known);
+    file.url = hawser.url;
+    file.environments = entries;
+    await writeHawserFile(config.dataDir, file);
+    if (emulators !== undefined) {
+      await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
+    }
+    return {
+      hawser,
+      emulators,
+      file,
+      config,
+      generated: { encryptionKey, apiKeys: created, password: known === undefined && config.dashboardPassword === undefined },
+      embeddedDatabase: database.embedded,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** How long a stop may take before the process ends anyway: the drain budget of a deploy (threats 3.1, row 12). */
+const STOP_TIMEOUT_MS = 30_000;
+
+/**
+ * Runs until a signal. Resolves to the exit code: 0 after SIGINT or SIGTERM, 1 when a part was lost.
+ */
+export async function runUntilSignal(config: Config, onReady: (running: Running) => void): Promise<number> {
+  let stop: (reason: { code: number; error?: Error }) => void = () => {};
+  const stopped = new Promise<{ code: number; error?: Error }>((resolve) => {
+    stop = resolve;
+  });
+  let signals = 0;
+  const onSignal = (): void => {
+    signals += 1;
+    // A second Ctrl-C does not wait for anything.
+    if (signals > 1) process.exit(130);
+    stop({ code: 0 });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  const running = await runNode(config, { onLost: (error) => stop({ code: 1, error }) });
+  if (signals === 0) onReady(running);
+  const { code, error } = await stopped;
+  const deadline = setTimeout(() => process.exit(code === 0 ? 1 : code), STOP_TIMEOUT_MS);
+  deadline.unref();
+  await running.close();
+  clearTimeout(deadline);
+  if (error !== undefined) throw error instanceof StartupError ? error : new Error('a part was lost', { cause: error });
+  return code;
+}
