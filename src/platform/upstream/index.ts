@@ -227,7 +227,7 @@ export function createUpstream(options: {
         waiting.set(exchange, clock.monotonicMs() + waitMs);
         exchange.start(active.agent, {
           origin: request.url.origin,
-          path: request.url.pathname + request.url.search,
+          path: request.requestTarget ?? request.url.pathname + request.url.search,
           method,
           headers: flattenHeaders(request.headers, userAgent),
           body: exchange.body,

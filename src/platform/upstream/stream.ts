@@ -13,6 +13,8 @@ export interface StreamRequest {
   method: string;
   /** Only scheme, host, port, path and query are used. */
   url: URL;
+  /** Path and query to send instead of the URL's: `URL` rewrites some bytes of a query. Begins with `/`. */
+  requestTarget?: string;
   /** `Host` is taken from the URL whatever stands here. Hop-by-hop headers must be gone (protocols/http.ts). */
   headers: readonly (readonly [string, string])[] | Record<string, string | string[]>;
   body?: Readable | Buffer | null;

@@ -1,0 +1,37 @@
+import type { FastifyRequest } from 'fastify';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Principal } from '../../base/route.ts';
+import type { Database } from '../../platform/postgres/index.ts';
+import type { Upstream } from '../../platform/upstream/index.ts';
+import type { Activity } from '../activity/index.ts';
+import type { Connections } from '../connections/index.ts';
+import type { Credentials } from '../credentials/index.ts';
+import type { Integration } from '../integrations/index.ts';
+import type { ProxyLimits } from './limits.ts';
+
+export interface ProxyDeps {
+  db: Database;
+  integrations: { targetUrl(integration: Integration, url: URL): URL };
+  credentials: Pick<Credentials, 'peek' | 'live' | 'afterUnauthorized' | 'spend'>;
+  connections: Pick<Connections, 'byId' | 'setState' | 'touchGoodCall'>;
+  activity: Pick<Activity, 'record'>;
+  upstream: Pick<Upstream, 'stream'>;
+  clock: Clock;
+  log: Log;
+  limits?: Partial<ProxyLimits>;
+  /** Origins that `Base-Url-Override` may name, exactly (`https://api.example`), or `*`. Empty: switched off. */
+  baseUrlOverride: { allow: readonly string[] };
+  /** Who calls. Without a promise when the key is in memory, so that the hot path never waits. */
+  principalOf(request: FastifyRequest): Principal | Promise<Principal>;
+}
+
+/** The state of the one write that a single-use grant allows, while it is under way. */
+export interface WriteClaim {
+  /** The provider took the write: the grant is used up. */
+  used(): Promise<void>;
+  /** The provider clearly refused, or nothing was sent: the grant may be used again. */
+  refused(): Promise<void>;
+  /** Nobody knows: the grant counts as used up, and the connection says why. */
+  unknown(): Promise<void>;
+}

@@ -1,0 +1,76 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { grantsScope, type Principal } from '../../base/route.ts';
+import type { LiveConnection } from '../credentials/index.ts';
+import { proxyErrors } from './errors.ts';
+import { Exchange, type ExchangeDeps } from './exchange.ts';
+import { PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
+import type { ProxyDeps } from './model.ts';
+import { createPreparer } from './prepare.ts';
+import { readCall, type Call } from './read-call.ts';
+import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
+
+const SCOPE = 'environment:proxy';
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Mounts `/proxy/*` (wire contract B.11). What it refuses before calling out goes to the error handler of `app`. */
+export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
+  const limits = { ...PROXY_LIMITS, ...options.limits };
+  const watched = new Set<Exchange>();
+  const deps: ExchangeDeps = {
+    ...options,
+    limits,
+    watched,
+    preparer: createPreparer(options),
+    singleUse: createSingleUseWrites(options, limits),
+  };
+  const stopWatching = deps.clock.every(WATCH_INTERVAL_MS, () => {
+    if (watched.size === 0) return;
+    const nowMs = deps.clock.monotonicMs();
+    for (const exchange of watched) exchange.check(nowMs);
+  });
+
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    // The body stays a stream whatever its type says.
+    scope.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload));
+    scope.addHook('onClose', () => stopWatching());
+    scope.route({ method: METHODS, url: '/proxy/*', handler: handle });
+    done();
+  });
+
+  /** Runs without a promise while the key and the connection are in memory. */
+  function handle(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    const principal = deps.principalOf(request);
+    return principal instanceof Promise
+      ? principal.then((known) => serve(known, request, reply))
+      : serve(principal, request, reply);
+  }
+
+  function serve(principal: Principal, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    if (principal.kind !== 'key' || !grantsScope(principal.scopes, SCOPE)) throw proxyErrors.fail('forbidden');
+    const call = readCall(request.raw, limits);
+    const environmentId = principal.environment.id;
+    const live = deps.credentials.peek(environmentId, call.integrationKey, call.connectionId);
+    if (live !== undefined) return forward(call, live, request, reply);
+    return deps.credentials
+      .live(environmentId, call.integrationKey, call.connectionId)
+      .then((loaded) => forward(call, loaded, request, reply));
+  }
+
+  function forward(call: Call, live: LiveConnection, request: FastifyRequest, reply: FastifyReply): void {
+    const singleUse = usesUpGrant(call, live);
+    if (singleUse && live.connection.state === 'spent') throw proxyErrors.fail('connection_spent');
+    const dispatchable = deps.preparer.prepare(call, live);
+    reply.hijack();
+    const exchange = new Exchange(deps, {
+      call,
+      live,
+      dispatchable,
+      singleUse,
+      request: request.raw,
+      response: reply.raw,
+      ownHeaders: reply.getHeaders(),
+    });
+    exchange.start();
+  }
+}

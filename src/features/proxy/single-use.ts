@@ -1,0 +1,98 @@
+/**
+ * The one write that a single-use grant allows (Checkbook pays with it). Before the write is sent, a row claims it for
+ * this node; two writes at the same moment, on any node, then cannot both go out.
+ *
+ *   no row, or settled ─▶ open       claimed, the write is sent
+ *   open ─▶ no row                   refused by the provider, or never sent: free again
+ *   open ─▶ settled, state spent     done, or the outcome is unknown
+ *
+ * A node that dies leaves an open row. It counts as "outcome unknown" once it is older than any write lives, unless the
+ * customer has connected again since.
+ */
+import { randomId } from '../../base/ids.ts';
+import { errorText } from '../../base/log.ts';
+import { connectionErrors, type ConnectionState } from '../connections/index.ts';
+import type { LiveConnection } from '../credentials/index.ts';
+import { proxyErrors } from './errors.ts';
+import type { ProxyLimits } from './limits.ts';
+import type { ProxyDeps, WriteClaim } from './model.ts';
+import type { Call } from './read-call.ts';
+import { deleteClaim, insertClaim, replaceClaim, selectOpenClaim, settleClaim } from './store.ts';
+
+/** States that a grant of unknown outcome is moved from; a connection that has ended otherwise stays as it is. */
+const USABLE: ConnectionState[] = ['active', 'expiring', 'not_ready', 'needs_reauth'];
+
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** True when this call would use up the grant of this connection. */
+export function usesUpGrant(call: Call, live: LiveConnection): boolean {
+  const scope = live.integration.provider.api.spentAfterWriteWithScope;
+  if (scope === undefined || READING_METHODS.has(call.method)) return false;
+  return (live.scope ?? '').split(/[\s,+]+/).includes(scope);
+}
+
+export interface SingleUseWrites {
+  /** Claims the write. Errors: `connection_spent`, `connection_write_in_flight`, `unknown_connection`. */
+  claim(live: LiveConnection): Promise<WriteClaim>;
+}
+
+export function createSingleUseWrites(
+  deps: Pick<ProxyDeps, 'db' | 'connections' | 'credentials' | 'log'>,
+  limits: ProxyLimits,
+): SingleUseWrites {
+  const { db, connections, credentials, log } = deps;
+  // Twice the longest life of a write: the node that holds it has surely given up.
+  const staleMs = limits.singleUseWriteMsMax * 2;
+
+  async function markUnknown(environmentId: number, id: number, claim: string): Promise<void> {
+    await db.transaction(async (tx) => {
+      await connections.setState(tx, { environmentId, id, state: 'spent', reason: 'outcome_unknown', from: USABLE });
+      await settleClaim(tx, environmentId, id, claim);
+    });
+  }
+
+  /** Somebody else's open claim: in flight, left by a dead node, or left from a grant that is no more. */
+  async function meetOpenClaim(live: LiveConnection, claim: string): Promise<void> {
+    const { environmentId, id } = live.connection;
+    const open = await selectOpenClaim(db, environmentId, id, staleMs);
+    if (open === undefined || !open.isStale) throw proxyErrors.fail('connection_write_in_flight');
+    const now = await connections.byId(environmentId, id);
+    const reconnected = now?.state === 'active' && now.stateSince > open.claimedAt;
+    if (reconnected && (await replaceClaim(db, environmentId, id, open.claim, claim))) return;
+    if (reconnected) throw proxyErrors.fail('connection_write_in_flight');
+    await markUnknown(environmentId, id, open.claim);
+    throw proxyErrors.fail('connection_spent');
+  }
+
+  return {
+    async claim(live) {
+      const { environmentId, id } = live.connection;
+      const claim = randomId();
+      if (!(await insertClaim(db, environmentId, id, claim))) await meetOpenClaim(live, claim);
+      // Read after the claim: whoever spent the grant before has said so by now.
+      const now = await connections.byId(environmentId, id);
+      if (now === undefined || now.state === 'spent') {
+        await settleClaim(db, environmentId, id, claim);
+        throw now === undefined ? connectionErrors.fail('unknown_connection') : proxyErrors.fail('connection_spent');
+      }
+      // A claim that cannot be ended keeps refusing writes: the safe side.
+      const ended = (how: string, work: Promise<void>): Promise<void> =>
+        work.catch((error: unknown) => {
+          log.error('a single-use write could not be settled; its grant stays blocked', {
+            how,
+            connection: id,
+            error: errorText(error),
+          });
+        });
+      return {
+        used: () =>
+          ended(
+            'used',
+            credentials.spend(live).then(() => settleClaim(db, environmentId, id, claim)),
+          ),
+        refused: () => ended('refused', deleteClaim(db, environmentId, id, claim)),
+        unknown: () => ended('unknown', markUnknown(environmentId, id, claim)),
+      };
+    },
+  };
+}
