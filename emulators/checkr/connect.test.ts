@@ -60,6 +60,16 @@ async function getToken(userIndex = 0): Promise<string> {
 const call = (method: string, path: string, headers: Record<string, string>, body?: string) =>
   fetch(`${checkr.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
 
+const deauthorize = (token: string) => call('POST', '/oauth/deauthorize', { authorization: basic(token) });
+
+const order = async (token: string) => {
+  const headers = { authorization: basic(token), 'content-type': 'application/json' };
+  const made = await call('POST', '/v1/candidates', headers, JSON.stringify({ email: 'cand@example.com' }));
+  const { id } = (await made.json()) as { id: string };
+  const invitation = { candidate_id: id, package: 'tasker_standard' };
+  return await call('POST', '/v1/invitations', headers, JSON.stringify(invitation));
+};
+
 describe('connect', () => {
   it('leads from the path client id over sign-in and consent to a callback with scope, code and state', async () => {
     const back = await browser.connect(authorizeUrl('state=a%26b%20c'), user(0).id);
@@ -263,14 +273,6 @@ describe('refusals', () => {
 });
 
 describe('credentialing', () => {
-  const order = async (token: string) => {
-    const headers = { authorization: basic(token), 'content-type': 'application/json' };
-    const made = await call('POST', '/v1/candidates', headers, JSON.stringify({ email: 'cand@example.com' }));
-    const { id } = (await made.json()) as { id: string };
-    const invitation = { candidate_id: id, package: 'tasker_standard' };
-    return await call('POST', '/v1/invitations', headers, JSON.stringify(invitation));
-  };
-
   it('refuses orders with 403 until the account is credentialed, then takes them', async () => {
     const events: EmulatorEvent[] = [];
     checkr.onEvent((event) => void (event.type === 'resource' || events.push(event)));
@@ -328,8 +330,6 @@ describe('credentialing', () => {
 });
 
 describe('disconnect', () => {
-  const deauthorize = (token: string) => call('POST', '/oauth/deauthorize', { authorization: basic(token) });
-
   it('echoes the token, tells once, and answers 401 afterwards', async () => {
     const events: EmulatorEvent[] = [];
     const token = await getToken();

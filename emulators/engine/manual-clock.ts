@@ -6,7 +6,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 
 export interface ManualClock extends Clock {
-  /** Moves the time; whoever sleeps until then wakes, in order. */
+  /** Moves the time. Sleepers wake in order; what repeats runs once, however long the step was. */
   advance(ms: number): void;
 }
 
@@ -15,17 +15,17 @@ interface Sleeper {
   wake(): void;
 }
 
+interface Repeater {
+  dueMs: number;
+  everyMs: number;
+  run(): void;
+}
+
 /** A clock that stands still at `startMs` (default: a fixed day in 2026) until it is moved. */
 export function createManualClock(startMs: number = Date.UTC(2026, 10, 2, 9, 30, 15)): ManualClock {
   let nowMs = startMs;
-  let sleepers: Sleeper[] = [];
-
-  function add(sleeper: Sleeper): () => void {
-    sleepers.push(sleeper);
-    return () => {
-      sleepers = sleepers.filter((each) => each !== sleeper);
-    };
-  }
+  const sleepers = new Set<Sleeper>();
+  const repeaters = new Set<Repeater>();
 
   return {
     now: () => nowMs,
@@ -33,36 +33,32 @@ export function createManualClock(startMs: number = Date.UTC(2026, 10, 2, 9, 30,
     sleep: (ms, signal) =>
       new Promise<void>((resolve, reject) => {
         signal?.throwIfAborted();
-        const remove = add({ dueMs: nowMs + ms, wake: resolve });
+        const sleeper = { dueMs: nowMs + ms, wake: resolve };
+        sleepers.add(sleeper);
         signal?.addEventListener('abort', () => {
-          remove();
+          sleepers.delete(sleeper);
           reject(signal.reason as Error);
         });
       }),
     every(ms, run) {
-      let remove = () => {};
-      const arm = () => {
-        remove = add({
-          dueMs: nowMs + ms,
-          wake: () => {
-            arm();
-            run();
-          },
-        });
-      };
-      arm();
-      return () => remove();
+      const repeater = { dueMs: nowMs + ms, everyMs: ms, run };
+      repeaters.add(repeater);
+      return () => repeaters.delete(repeater);
     },
     advance(ms) {
       const untilMs = nowMs + ms;
-      for (;;) {
-        const [next] = sleepers.filter((each) => each.dueMs <= untilMs).toSorted((a, b) => a.dueMs - b.dueMs);
-        if (next === undefined) break;
-        sleepers = sleepers.filter((each) => each !== next);
-        nowMs = Math.max(nowMs, next.dueMs);
-        next.wake();
+      const due = [...sleepers].filter((each) => each.dueMs <= untilMs).toSorted((a, b) => a.dueMs - b.dueMs);
+      for (const sleeper of due) {
+        sleepers.delete(sleeper);
+        nowMs = Math.max(nowMs, sleeper.dueMs);
+        sleeper.wake();
       }
       nowMs = untilMs;
+      for (const repeater of repeaters) {
+        if (repeater.dueMs > nowMs) continue;
+        repeater.dueMs = nowMs + repeater.everyMs;
+        repeater.run();
+      }
     },
   };
 }

@@ -11,12 +11,13 @@ import type { EmulatorDefinition } from './definition.ts';
 import { Faults } from './faults.ts';
 import { alphanumericId, hexId } from './ids.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
-import { COMMON_KNOBS, Knobs, type KnobSpec, REFRESH_KNOBS } from './knobs.ts';
+import { knobSpecs } from './knob-table.ts';
+import { Knobs } from './knobs.ts';
 import { createLimiter, type Limiter } from './limit.ts';
 import { Recorder } from './recorder.ts';
 import { isoSeconds } from './rest-routes.ts';
 import { Sessions } from './sessions.ts';
-import { State } from './state.ts';
+import { type PendingReadiness, State } from './state.ts';
 import type { MountData } from './state-file.ts';
 import type { Account, App, EmulatorEvent, Grant, ResourceEvent, RestTools, User } from './types.ts';
 
@@ -106,7 +107,7 @@ export class Mount {
     // A knob that an older version kept and this one does not know is left out.
     const names = new Set(this.knobs.specs.map((spec) => spec.name));
     this.knobs.set(Object.fromEntries(Object.entries(data.knobs).filter(([name]) => names.has(name))));
-    for (const pending of this.state.pending) this.#awaitReadiness(pending.accountId, pending.atMs);
+    for (const pending of this.state.pending) this.#awaitReadiness(pending);
   }
 
   toData(): MountData {
@@ -203,10 +204,10 @@ export class Mount {
 
   /** Makes the account ready after a while, also across a restart. */
   makeReadyLater(account: Account, afterMs: number): void {
-    const atMs = this.clock.now() + afterMs;
-    this.state.pending.push({ accountId: account.id, atMs });
+    const pending = { accountId: account.id, atMs: this.clock.now() + afterMs };
+    this.state.pending.push(pending);
     this.changed();
-    this.#awaitReadiness(account.id, atMs);
+    this.#awaitReadiness(pending);
   }
 
   /** Ends a grant: its tokens die, one event for each that lived. Resolves to false when it had ended before. */
@@ -259,16 +260,17 @@ export class Mount {
     this.#stopAdvancing();
   }
 
-  #awaitReadiness(accountId: string, atMs: number): void {
-    const waitMs = Math.max(0, atMs - this.clock.now());
-    this.clock.sleep(waitMs, this.closing.signal).then(
-      async () => {
-        const account = this.state.accounts.get(accountId);
-        const due = this.state.pending.some((each) => each.accountId === accountId && each.atMs === atMs);
-        if (account !== undefined && due) await this.makeReady(account);
-      },
-      () => undefined, // The emulator was closed; the state file keeps what is due.
-    );
+  #awaitReadiness(pending: PendingReadiness): void {
+    this.#waitAndMakeReady(pending).catch((error: unknown) => {
+      // Closing ends the wait; the state file keeps what is due.
+      if (!this.closing.signal.aborted) this.logError(error, 'An account could not become ready.');
+    });
+  }
+
+  async #waitAndMakeReady(pending: PendingReadiness): Promise<void> {
+    await this.clock.sleep(Math.max(0, pending.atMs - this.clock.now()), this.closing.signal);
+    const account = this.state.accounts.get(pending.accountId);
+    if (account !== undefined && this.state.pending.includes(pending)) await this.makeReady(account);
   }
 
   #advance(): void {
@@ -288,42 +290,3 @@ export class Mount {
     }
   }
 }
-
-function knobSpecs(definition: EmulatorDefinition): KnobSpec[] {
-  const declared = [
-    ...definition.knobs.own,
-    ...(definition.token.refresh ? REFRESH_KNOBS : []),
-    ...(definition.readiness.announced ? [CREDENTIALING_KNOB, CREDENTIAL_AFTER_KNOB] : []),
-    ...COMMON_KNOBS,
-  ];
-  const names = new Set(declared.map((spec) => spec.name));
-  const ofSlice = Object.entries(definition.rest.knobs)
-    .filter(([name]) => !names.has(name))
-    .map(([name, value]): KnobSpec => ({ name, kind: kindOf(value), default: value, about: 'Behaviour of the API.' }));
-  return [...ofSlice, ...declared].map((spec) => ({
-    ...spec,
-    default: definition.knobs.defaults[spec.name] ?? definition.rest.knobs[spec.name] ?? spec.default,
-  }));
-}
-
-function kindOf(value: unknown): KnobSpec['kind'] {
-  if (typeof value === 'boolean') return 'boolean';
-  if (typeof value === 'number') return 'number';
-  return typeof value === 'string' ? 'text' : 'json';
-}
-
-const CREDENTIALING_KNOB: KnobSpec = {
-  name: 'credentialing',
-  kind: 'enum',
-  options: ['by-account', 'already', 'early-event', 'after', 'never'],
-  default: 'by-account',
-  about:
-    'When an account may order after it is connected: as it is; at once; at once with the event before the token answer; credentialAfterSec later; never.',
-};
-
-const CREDENTIAL_AFTER_KNOB: KnobSpec = {
-  name: 'credentialAfterSec',
-  kind: 'number',
-  default: 5,
-  about: 'Seconds from the token answer to readiness, with credentialing = after.',
-};
