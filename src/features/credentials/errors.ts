@@ -3,7 +3,8 @@ import { defineErrors } from '../../base/errors.ts';
 export const credentialErrors = defineErrors({
   connection_refresh_backoff: {
     status: 424,
-    message: 'The last refresh of this connection failed less than 30 seconds ago, or one is still running. Try again soon.',
+    message:
+      'The last refresh of this connection failed less than 30 seconds ago, or one is still running. Try again soon.',
     retryable: true,
   },
   connection_refresh_exhausted: {
