@@ -107,13 +107,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         reply: jsonReply(status, { error: status === 413 ? 'Body too large' : 'Emulator failure' }),
       };
     }
-    mount?.recorder.add({
-      method: request.method,
-      path,
-      queryNames: [...new Set(target.searchParams.keys())],
-      status: outcome.kind === 'cut' ? 0 : outcome.reply.status,
-      at: isoSeconds(clock.now()),
-    });
+    const ofProvider = !path.startsWith('/_emulator/') && path.split('/')[1] !== 'developer';
+    if (mount !== undefined && ofProvider) {
+      mount.recorder.add({
+        method: request.method,
+        path,
+        queryNames: [...new Set(target.searchParams.keys())],
+        status: outcome.kind === 'cut' ? 0 : outcome.reply.status,
+        at: isoSeconds(clock.now()),
+      });
+    }
     await send(outgoing, outcome, request.method === 'HEAD');
     const after = outcome.kind === 'cut' ? outcome.after : outcome.reply.after;
     await after?.();
