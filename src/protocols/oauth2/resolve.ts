@@ -5,8 +5,8 @@ import type { Discovery } from './discovery.ts';
 import { oauth2Errors } from './errors.ts';
 
 /**
- * The provider's OAuth 2 facts with the app's choices applied (`choices` of the spec × the integration's settings).
- * Resolves to undefined for a provider of another mode.
+ * The provider's OAuth 2 facts with the app's choices applied (`choices` of the spec × the integration's settings) and
+ * its issuer filled. Resolves to undefined for a provider of another mode.
  */
 export function chosenOAuth2(input: TemplateInput): OAuth2Spec | undefined {
   let oauth2 = input.provider.oauth2;
@@ -17,7 +17,9 @@ export function chosenOAuth2(input: TemplateInput): OAuth2Spec | undefined {
       oauth2 = applyChoice(oauth2, options[option] as OAuth2Choice);
     }
   }
-  return oauth2;
+  if (oauth2 === undefined) return undefined;
+  const issuer = issuerOf(oauth2, input);
+  return issuer === undefined ? oauth2 : { ...oauth2, issuer };
 }
 
 function applyChoice(oauth2: OAuth2Spec, choice: OAuth2Choice): OAuth2Spec {
