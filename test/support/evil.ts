@@ -61,10 +61,10 @@ export async function createEvil(
       .then(() => script(connection, index))
       .catch((error: unknown) => failures.push(error));
   };
-  const server: Server =
-    options.tls === undefined
-      ? createTcpServer({ allowHalfOpen: true }, onSocket)
-      : createTlsServer({ ...options.tls, allowHalfOpen: true }, onSocket);
+  const server: Server = options.tls === undefined ? createTcpServer(onSocket) : createTlsServer(options.tls, onSocket);
+  // Below TLS: a handshake that fails never becomes a connection of the script.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => sockets.add(socket));
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   const pair = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -74,7 +74,7 @@ export async function createEvil(
     connections,
     url: (path = '/') => new URL(path, `${options.tls === undefined ? 'http' : 'https'}://${pair}`),
     async close() {
-      for (const { socket } of connections) socket.destroy();
+      for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
       if (failures.length > 0) throw failures[0];
     },
@@ -102,6 +102,14 @@ export async function until(condition: () => boolean, what = 'the condition'): P
     if (performance.now() > endsAtMs) throw new Error(`waited 10 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/**
+ * Lets both ends read what is under way. EVIL lives in the process of its peer: bytes that were written are readable at
+ * the next turn of the event loop, however slow the machine is.
+ */
+export async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A clock that only moves when told: `advance` wakes every sleeper and ticker whose time has come. */

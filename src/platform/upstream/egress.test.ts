@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isHawserError } from '../../base/errors.ts';
-import { always, answer, createEvil, until, type Evil } from '../../../test/support/evil.ts';
+import { always, answer, createEvil, turns, until, type Evil } from '../../../test/support/evil.ts';
 import { systemClock } from '../clock.ts';
 import { checkPeer } from './connector.ts';
 import { compileAllow, normalizePair, readTarget, resolveTarget } from './egress.ts';
@@ -116,11 +116,6 @@ function streamOf(upstream: Upstream, url: URL): Promise<UpstreamFailure> {
       { onHeaders: unexpected, onData: unexpected, onEnd: () => void unexpected(), onError: resolve },
     );
   });
-}
-
-/** Undici takes a connection back one turn of the event loop after the end of its answer. */
-async function connectionFree(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('the guard', () => {
@@ -266,7 +261,7 @@ describe('rebinding', () => {
     for (let index = 0; index < 3; index++) {
       const response = await upstream.call({ method: 'GET', url, headers: {} });
       expect(response.body.toString()).toBe('in');
-      await connectionFree();
+      await turns();
     }
     expect(asked).toBe(1);
     expect(evil.connections).toHaveLength(1);
@@ -353,7 +348,7 @@ describe('the allow-list', () => {
     const upstream = createUpstream({ policy: () => ({ allow }), clock: systemClock, userAgent: 'x' });
     const call = () => upstream.call({ method: 'GET', url: evil.url(), headers: {} });
     await call();
-    await connectionFree();
+    await turns();
     await call();
     expect(evil.connections).toHaveLength(1);
     allow = [];

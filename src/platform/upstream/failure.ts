@@ -86,18 +86,31 @@ export function toFailure(error: unknown, host: string, phase: Phase, requestSen
     return new UpstreamFailure(error.kind, error.code, error.message, { requestSent, cause: error.cause });
   }
   const [kind, code] = read(error, phase);
-  return failure(kind, code, host, { requestSent, cause: error });
+  return failure(kind, code, host, { requestSent, cause: harmless(error) });
+}
+
+/** A parser error carries the bytes it stumbled over. They may hold a secret and must not get into a log. */
+function harmless(error: unknown): unknown {
+  return isParserError(error) ? new Error((error as Error).message) : error;
+}
+
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError';
 }
 
 function read(error: unknown, phase: Phase): [FailureKind, string] {
+  if (isParserError(error)) {
+    return /invalid eof state/i.test((error as Error).message) ? ['reset', 'ECONNRESET'] : ['protocol', 'HPE_INVALID'];
+  }
   const code = codeOf(error);
   switch (code) {
     case RESET_MARK:
     case 'ECONNRESET':
     case 'EPIPE':
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-    case 'HPE_INVALID_EOF_STATE':
       return ['reset', 'ECONNRESET'];
+    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+      // Undici says this of a bad length in the head too, where nothing was cut short.
+      return phase === 'body' ? ['reset', 'ECONNRESET'] : ['protocol', 'HPE_INVALID'];
     case 'UND_ERR_SOCKET':
       // Undici's words for an answer nobody asked for, and for an upgrade nobody asked for.
       return /bad (response|upgrade)/.test((error as Error).message) ? ['protocol', code] : ['reset', 'ECONNRESET'];
@@ -130,9 +143,6 @@ function read(error: unknown, phase: Phase): [FailureKind, string] {
     case 'ABORT_ERR':
       return ['aborted', 'ABORT_ERR'];
     default:
-      if (code.startsWith('HPE_') || code.startsWith('Z_') || code.startsWith('ERR__ERROR_FORMAT')) {
-        return ['protocol', code];
-      }
       if (code === 'ENOTFOUND' || code.startsWith('EAI_')) return ['dns', code];
       if (/^E[A-Z0-9]+$/.test(code)) return ['reset', code];
       return ['aborted', 'ABORT_ERR'];
