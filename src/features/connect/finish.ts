@@ -1,0 +1,300 @@
+/**
+ * The provider's answer comes back (wire contract C.3). Order: find and consume the flow, check the browser, check the
+ * issuer, read the code, exchange it, store. Nothing is sent to the provider before the first three have passed.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
+import { HawserError, isHawserError } from '../../base/errors.ts';
+import { secretHash } from '../../base/ids.ts';
+import { errorText } from '../../base/log.ts';
+import { checkField } from '../../base/template.ts';
+import { UpstreamFailure } from '../../platform/upstream/index.ts';
+import {
+  callbackStateNames,
+  codeRequest,
+  issuerOf,
+  issuerProblem,
+  readCallback,
+  readTokenAnswer,
+  type OAuthClient,
+} from '../../protocols/oauth2/index.ts';
+import type { Integration } from '../integrations/index.ts';
+import type { Attempt } from './access.ts';
+import { browserOf } from './browser.ts';
+import type { ConnectDeps } from './deps.ts';
+import { errors, socketType } from './errors.ts';
+import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
+import { learnedKeys } from './plan.ts';
+import { recordFailure, saveConnection } from './save.ts';
+import { flowPlace } from './start.ts';
+import { selectFlowsOfBrowser, takeFlow, takeFlowByState } from './store-flows.ts';
+import { selectSessionById } from './store.ts';
+
+const STATE = /^[0-9a-f]{64}$/;
+
+/** What became of a callback; everything the page and the redirect need. */
+export type Finish = {
+  /** Where to go, when there is no popup. */
+  returnTo: string | undefined;
+  /** Id the waiting browser gave; the page repeats it, so that two attempts of one browser never mix. */
+  wsClientId: string | undefined;
+} & (
+  | { ok: true; notice: Extract<Notice, { message_type: 'success' }> }
+  | { ok: false; error: HawserError; notice: Extract<Notice, { message_type: 'error' }> }
+);
+
+/** Handles a callback. Resolves also for every failure; `tell` gets the message for the waiting socket. */
+export async function finishFlow(
+  deps: ConnectDeps,
+  input: { query: URLSearchParams; cookie: string },
+  tell: (wsClientId: string, notice: Notice) => Promise<void>,
+): Promise<Finish> {
+  const progress: Progress = { connectionId: '', key: '' };
+  let finish: Finish;
+  try {
+    const connectionId = await run(deps, input, progress);
+    finish = {
+      ok: true,
+      notice: {
+        message_type: 'success',
+        provider_config_key: progress.key,
+        connection_id: connectionId,
+        is_pending: false,
+      },
+      returnTo: progress.secret?.returnTo,
+      wsClientId: progress.wsClientId,
+    };
+  } catch (thrown) {
+    finish = await fail(deps, progress, thrown);
+  }
+  if (progress.wsClientId !== undefined) {
+    await tell(progress.wsClientId, finish.notice).catch((error: unknown) =>
+      // The page tells the opener too, and the connection is stored: not worth failing the callback.
+      deps.log.warn('the waiting browser could not be told', { error: errorText(error) }),
+    );
+  }
+  return finish;
+}
+
+/** What is known so far; a failure reports as much as there is. */
+interface Progress {
+  key: string;
+  connectionId: string;
+  wsClientId?: string | undefined;
+  attempt?: Attempt;
+  secret?: FlowSecret;
+  providerError?: string | undefined;
+}
+
+async function run(
+  deps: ConnectDeps,
+  input: { query: URLSearchParams; cookie: string },
+  progress: Progress,
+): Promise<string> {
+  const browser = browserOf(deps.publicUrl(), input.cookie);
+  const flow = await takeTheFlow(deps, input.query, browser);
+  progress.wsClientId = flow.wsClientId;
+  progress.connectionId = flow.connectionId;
+  const { attempt, used } = await openFlow(deps, flow);
+  progress.key = attempt.integration.uniqueKey;
+  if (browser === undefined || !timingSafeEqual(browser, flow.browserHash)) {
+    // The page belongs to another browser: it learns nothing about the flow, and is not sent anywhere.
+    progress.attempt = attempt;
+    throw errors.fail('state_cookie_err');
+  }
+  progress.attempt = attempt;
+  const secret = JSON.parse(
+    await deps.environments.vault.open(flowPlace(flow.environmentId, flow.id), flow.sealed),
+  ) as FlowSecret;
+  progress.secret = secret;
+  if (flow.expiresAt.getTime() <= deps.clock.now()) throw errors.fail('state_err');
+  if (used) throw errors.fail('unknown_connect_session_token');
+
+  const oauth2 = await deps.integrations.oauth2Of(attempt.integration);
+  const answer = readCallback(oauth2, input.query);
+  // Stops a mix-up of servers before the code goes anywhere.
+  const { provider, integrationConfig } = attempt.integration;
+  const issuer = issuerOf(oauth2, { provider, integrationConfig, connectionConfig: secret.connectionConfig });
+  const mixedUp = issuerProblem({ ...oauth2, issuer: issuer ?? oauth2.issuer }, answer.iss);
+  if (mixedUp !== undefined) throw errors.fail('iss_err', { message: `${mixedUp} Nothing was stored.` });
+  if (answer.kind === 'refused') {
+    progress.providerError = answer.error;
+    const words = answer.description ?? answer.error;
+    const message =
+      answer.error === 'access_denied'
+        ? `${attempt.integration.provider.displayName} says that access was refused.`
+        : `${attempt.integration.provider.displayName} answered with an error: ${words}`;
+    throw errors.fail('callback_err', { message });
+  }
+  if (answer.kind === 'incomplete') {
+    throw errors.fail('callback_err', { message: 'The answer of the provider holds neither a code nor an error.' });
+  }
+  return exchange(deps, attempt, flow, secret, oauth2, answer, progress);
+}
+
+async function exchange(
+  deps: ConnectDeps,
+  attempt: Attempt,
+  flow: OAuthFlow,
+  secret: FlowSecret,
+  oauth2: OAuth2Spec,
+  answer: { code: string; metadata: Record<string, string> },
+  progress: Progress,
+): Promise<string> {
+  const { integration } = attempt;
+  const { provider } = integration;
+  const known = { ...secret.connectionConfig, ...learn(integration, answer.metadata) };
+  const client = clientOf(integration, secret);
+  const request = codeRequest({
+    provider,
+    oauth2,
+    client,
+    connectionConfig: known,
+    integrationConfig: integration.integrationConfig,
+    code: answer.code,
+    redirectUri: flow.redirectUri,
+    codeVerifier: secret.codeVerifier,
+    scope: secret.scopes.join(oauth2.scopes?.separator ?? ' '),
+  });
+  const response = await deps.upstream.call({ ...request, url: deps.integrations.targetUrl(integration, request.url) });
+  const token = readTokenAnswer(oauth2, response, deps.clock.now());
+  if (!token.ok) {
+    progress.providerError = token.error;
+    const words = token.description ?? token.error;
+    const reason = words === undefined ? `status ${token.status}` : `${words} (status ${token.status})`;
+    throw errors.fail('token_err', { message: `${provider.displayName} did not give a token: ${reason}.` });
+  }
+  const connectionConfig = { ...known, ...learn(integration, token.metadata) };
+  const account = provider.account === undefined ? undefined : connectionConfig[provider.account.idFrom];
+  const expiresAt = token.expiresAtMs === undefined ? undefined : new Date(token.expiresAtMs);
+  const { connection } = await saveConnection(deps, attempt, {
+    connectionId: flow.connectionId,
+    connectionConfig,
+    accountId: typeof account === 'string' && account !== '' ? account : undefined,
+    credential: {
+      type: 'OAUTH2',
+      access_token: token.accessToken,
+      refresh_token: token.refreshToken,
+      expires_at: expiresAt?.toISOString(),
+      raw: token.raw,
+      config_override: secret.clientOverride && {
+        client_id: secret.clientOverride.clientId,
+        client_secret: secret.clientOverride.clientSecret,
+      },
+    },
+    // An answer without scope grants what was asked. Source: RFC 6749 section 5.1.
+    facts: { scope: token.scope ?? secret.scopes.join(' '), expiresAt },
+  });
+  return connection.connectionId;
+}
+
+/**
+ * Consumes the flow this callback belongs to. A callback without state is matched by the browser alone, when its
+ * provider may drop the state and exactly one such flow of the browser is open.
+ * Errors: `state_err`, `state_cookie_err`.
+ */
+async function takeTheFlow(deps: ConnectDeps, query: URLSearchParams, browser: Buffer | undefined): Promise<OAuthFlow> {
+  const names = callbackStateNames(deps.providers.list());
+  const states = names.flatMap((name) => query.getAll(name)).filter((state) => state !== '');
+  if (states.length > 0) {
+    const valid = states.find((state) => STATE.test(state));
+    const flow =
+      states.length === 1 && valid !== undefined ? await takeFlowByState(deps.db, secretHash(valid)) : undefined;
+    if (flow === undefined) throw errors.fail('state_err');
+    return flow;
+  }
+  if (browser === undefined) throw errors.fail('state_err');
+  const open = await selectFlowsOfBrowser(deps.db, browser, new Date(deps.clock.now()));
+  const candidates: OAuthFlow[] = [];
+  for (const flow of open) {
+    const integration = await deps.integrations.byId(flow.environmentId, flow.integrationId);
+    if (integration?.provider.oauth2?.callback.stateEcho === 'may-drop') candidates.push(flow);
+  }
+  if (candidates.length > 1) {
+    // None can be told from the others; ending them lets the next attempt be the only one.
+    for (const flow of candidates) await takeFlow(deps.db, flow.environmentId, flow.id);
+    const message =
+      'Several authorizations are open in this browser and the answer fits more than one. Start again with one.';
+    throw errors.fail('state_err', { message });
+  }
+  const [only] = candidates;
+  const flow = only && (await takeFlow(deps.db, only.environmentId, only.id));
+  if (flow === undefined) throw errors.fail('state_err');
+  return flow;
+}
+
+async function openFlow(deps: ConnectDeps, flow: OAuthFlow): Promise<{ attempt: Attempt; used: boolean }> {
+  const [environment, integration, session] = await Promise.all([
+    deps.environments.byId(flow.environmentId),
+    deps.integrations.byId(flow.environmentId, flow.integrationId),
+    flow.connectSessionId === undefined
+      ? undefined
+      : selectSessionById(deps.db, flow.environmentId, flow.connectSessionId),
+  ]);
+  if (environment === undefined || integration === undefined) throw errors.fail('unknown_provider_config');
+  if (session === undefined) throw errors.fail('unknown_connect_session_token');
+  const reconnect =
+    flow.reconnectId === undefined ? undefined : await deps.connections.byId(flow.environmentId, flow.reconnectId);
+  if (flow.reconnectId !== undefined && reconnect === undefined) throw errors.fail('invalid_connection');
+  const defaults = session.configDefaults[integration.uniqueKey];
+  return { attempt: { session, environment, integration, defaults, reconnect }, used: session.used };
+}
+
+/** Learned values, checked like typed ones: they end in URLs. Errors: `url_param_err`. */
+function learn(integration: Integration, metadata: Record<string, string>): Record<string, string> {
+  const allowed = learnedKeys(integration.provider);
+  const learned: Record<string, string> = {};
+  for (const [name, value] of Object.entries(metadata)) {
+    if (!allowed.has(name)) continue;
+    const field = integration.provider.connectionConfig?.[name];
+    const wrong = field === undefined ? undefined : checkField(field, value);
+    if (wrong !== undefined) {
+      throw errors.fail('url_param_err', { message: `The answer of the provider is not usable: ${wrong}` });
+    }
+    learned[name] = value;
+  }
+  return learned;
+}
+
+function clientOf(integration: Integration, secret: FlowSecret): OAuthClient {
+  if (secret.clientOverride !== undefined) return secret.clientOverride;
+  if (integration.client === undefined) throw errors.fail('integration_not_ready');
+  return { clientId: integration.client.clientId, clientSecret: integration.client.clientSecret };
+}
+
+async function fail(deps: ConnectDeps, progress: Progress, thrown: unknown): Promise<Finish> {
+  const error = toPublic(thrown);
+  if (error.status >= 500) {
+    deps.log.error('a callback failed', { code: error.code, integration: progress.key, error: errorText(thrown) });
+  }
+  if (progress.attempt !== undefined) {
+    await recordFailure(deps, progress.attempt, {
+      connectionId: progress.connectionId,
+      code: error.code,
+      message: error.message,
+      ...(progress.providerError !== undefined && { detail: { providerError: progress.providerError } }),
+    });
+  }
+  return {
+    ok: false,
+    error,
+    notice: {
+      message_type: 'error',
+      provider_config_key: progress.key,
+      connection_id: progress.connectionId,
+      error_type: socketType(error.code),
+      error_desc: error.message,
+      provider_error: progress.providerError,
+    },
+    returnTo: progress.secret?.returnTo,
+    wsClientId: progress.wsClientId,
+  };
+}
+
+/** One of our errors for whatever was thrown; nothing internal gets out. */
+function toPublic(thrown: unknown): HawserError {
+  if (isHawserError(thrown)) return thrown;
+  if (thrown instanceof UpstreamFailure)
+    return errors.fail('provider_unreachable', { message: thrown.message, cause: thrown });
+  return errors.fail('server_error', { cause: thrown });
+}

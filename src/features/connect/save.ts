@@ -1,0 +1,127 @@
+import { isHawserError } from '../../base/errors.ts';
+import { tagsFor, type Connection } from '../connections/index.ts';
+import type { Credential, GrantFacts } from '../credentials/index.ts';
+import type { Attempt } from './access.ts';
+import type { ConnectDeps } from './deps.ts';
+import { errors } from './errors.ts';
+import { claimSession } from './store.ts';
+
+/** What a successful attempt brings. */
+export interface Outcome {
+  /** Public name of the connection. */
+  connectionId: string;
+  connectionConfig: Record<string, unknown>;
+  credential: Credential;
+  facts: GrantFacts;
+  accountId: string | undefined;
+}
+
+/**
+ * Stores a connection with its credential, spends the session and writes the event, all in one transaction: whoever
+ * fails here changes nothing, an existing connection keeps its credential.
+ *
+ * Errors: `unknown_connect_session_token` (the session was spent meanwhile), `invalid_connection` (the connection to
+ * repair was deleted meanwhile).
+ */
+export async function saveConnection(
+  deps: ConnectDeps,
+  attempt: Attempt,
+  outcome: Outcome,
+): Promise<{ connection: Connection; operation: 'creation' | 'override' }> {
+  const { session, environment, integration, reconnect } = attempt;
+  const given = Object.keys(session.tags).length > 0;
+  const saved = await deps.db.transaction(async (tx) => {
+    const claimed = await claimSession(tx, environment.id, session.id, new Date(deps.clock.now()));
+    if (!claimed) throw errors.fail('unknown_connect_session_token');
+    const { connection, operation } = await deps.connections.upsert(tx, {
+      environmentId: environment.id,
+      integrationId: integration.id,
+      connectionId: outcome.connectionId,
+      connectionConfig: outcome.connectionConfig,
+      tags: given || reconnect === undefined ? session.tags : undefined,
+      endUser: session.endUser,
+      accountId: outcome.accountId,
+      webhookUrlOverride: session.webhookUrlOverride,
+      state: 'active',
+    });
+    if (reconnect !== undefined && connection.id !== reconnect.id) throw errors.fail('invalid_connection');
+    await deps.credentials.write(tx, { connection, credential: outcome.credential, facts: outcome.facts });
+    await deps.connections.writeEvent(tx, {
+      environmentId: environment.id,
+      type: 'auth',
+      connectionId: connection.id,
+      payload: { ...authEvent(attempt, connection.connectionId), operation, success: true, tags: connection.tags },
+    });
+    return { connection, operation };
+  });
+  deps.activity.record({
+    environmentId: environment.id,
+    kind: 'connect',
+    ok: true,
+    connectionId: saved.connection.id,
+    integration: integration.uniqueKey,
+    summary: saved.operation === 'creation' ? 'Connected' : 'Connected again',
+    detail: { operation: saved.operation, ...scopeDetail(outcome.facts.scope) },
+  });
+  return saved;
+}
+
+/** Notes a failed attempt for the developer and tells the app. Never throws: the customer's page comes first. */
+export async function recordFailure(
+  deps: ConnectDeps,
+  attempt: Attempt,
+  failure: { connectionId: string; code: string; message: string; detail?: Record<string, string | number | boolean> },
+): Promise<void> {
+  const { environment, integration, reconnect } = attempt;
+  deps.activity.record({
+    environmentId: environment.id,
+    kind: 'connect',
+    ok: false,
+    connectionId: reconnect?.id,
+    integration: integration.uniqueKey,
+    summary: failure.message,
+    detail: { code: failure.code, ...failure.detail },
+  });
+  try {
+    await deps.connections.writeEvent(deps.db, {
+      environmentId: environment.id,
+      type: 'auth',
+      ...(reconnect && { connectionId: reconnect.id }),
+      payload: {
+        ...authEvent(attempt, failure.connectionId),
+        operation: reconnect === undefined ? 'creation' : 'override',
+        success: false,
+        error: { type: failure.code, description: failure.message },
+      },
+    });
+  } catch (error) {
+    const reason = isHawserError(error) ? error.code : 'unknown';
+    deps.log.warn('the event of a failed connect could not be written', { reason, integration: integration.uniqueKey });
+  }
+}
+
+/** The fields every auth event has (wire contract D.2); `from` and signatures are added on delivery. */
+function authEvent({ environment, integration, session }: Attempt, connectionId: string) {
+  const { endUser } = session;
+  return {
+    type: 'auth',
+    connectionId,
+    providerConfigKey: integration.uniqueKey,
+    provider: integration.provider.name,
+    authMode: integration.provider.authMode,
+    environment: environment.name,
+    tags: Object.keys(session.tags).length > 0 ? session.tags : tagsFor(endUser),
+    ...(endUser && {
+      endUser: {
+        endUserId: endUser.id,
+        ...(endUser.email !== undefined && { endUserEmail: endUser.email }),
+        ...(endUser.organization !== undefined && { organizationId: endUser.organization.id }),
+        tags: endUser.tags,
+      },
+    }),
+  };
+}
+
+function scopeDetail(scope: string | undefined): Record<string, string> {
+  return scope === undefined || scope === '' ? {} : { scope };
+}
