@@ -11,6 +11,7 @@ import {
   commitDurably,
   commitRefresh,
   failRefresh,
+  lockConnection,
   selectCredential,
   type Claim,
   type FailureValues,
@@ -83,6 +84,7 @@ export async function commitTokens(
     try {
       const done = await db.transaction(async (tx) => {
         await commitDurably(tx);
+        await lockConnection(tx, place.environmentId, place.connectionId);
         if (!(await commitRefresh(tx, claim, grant, tokens.expiresAtMs))) return false;
         await closeReply(tx, { ...place, epoch: replyEpoch, adoptedGen: claim.gen + 1 });
         await context.connections.setState(tx, {
@@ -132,6 +134,7 @@ export async function noteFailure(
   const { environmentId, id } = live.connection;
   try {
     await context.db.transaction(async (tx) => {
+      await lockConnection(tx, environmentId, id);
       const days = await failRefresh(tx, claim, { ...values, failure });
       if (days === undefined) return;
       await closeReply(tx, claim);
@@ -175,6 +178,7 @@ export async function noteDeadGrant(
 ): Promise<boolean> {
   const { environmentId, id } = live.connection;
   return context.db.transaction(async (tx) => {
+    await lockConnection(tx, environmentId, id);
     const values = { failure: 'invalid_grant', backoffMs, unknown: false, untilEnd: false, counts: false };
     if ((await failRefresh(tx, claim, values)) === undefined) return false;
     await closeReply(tx, claim);

@@ -108,7 +108,7 @@ export interface Credentials {
   /** Wipes the secret of a connection. */
   forget(tx: Sql, connection: Connection): Promise<void>;
   /** Wipes it and resolves to what it was, so that it can be revoked at the provider. */
-  take(tx: Sql, connection: Connection): Promise<{ credential: Credential; scope: string | undefined } | undefined>;
+  take(tx: Sql, connection: Connection): Promise<Credential | undefined>;
   /** As stored: no refresh, whatever the state. */
   open(connection: Connection): Promise<{ credential: Credential; scope: string | undefined } | undefined>;
   /** Tokens of refreshes that ended after their connection was deleted; oldest first. */

@@ -86,13 +86,16 @@ class Lane {
     }
   }
 
+  async #pumpLater(waitMs: number): Promise<void> {
+    await this.#clock.sleep(waitMs);
+    this.#waking = false;
+    this.#pump();
+  }
+
   #wake(waitMs: number): void {
     if (this.#waking) return;
     this.#waking = true;
-    void this.#clock.sleep(waitMs).then(() => {
-      this.#waking = false;
-      this.#pump();
-    });
+    void this.#pumpLater(waitMs);
   }
 }
 

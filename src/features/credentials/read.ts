@@ -84,7 +84,7 @@ export function createReader(context: Context): Reader {
     return cache.get(environmentId, integrationKey, connectionId);
   }
 
-  async function live(
+  async function read(
     environmentId: number,
     integrationKey: string,
     connectionId: string,
@@ -151,7 +151,7 @@ export function createReader(context: Context): Reader {
       const entry = cached(environmentId, integrationKey, connectionId);
       return entry !== undefined && clock.monotonicMs() < entry.dueAtMs ? entry.live : undefined;
     },
-    live,
+    live: read,
     refresh,
     async drain() {
       draining = true;

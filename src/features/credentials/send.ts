@@ -144,7 +144,10 @@ async function buildRequest(context: Context, claimed: Claimed, claim: Claim): P
 }
 
 /** The customer's own client where the connection has one, else the integration's. */
-export function clientOf(live: LiveConnection): { clientId: string; clientSecret: string } {
+export function clientOf(live: Pick<LiveConnection, 'credential' | 'integration'>): {
+  clientId: string;
+  clientSecret: string;
+} {
   const own = live.credential.type === 'OAUTH2' ? live.credential.config_override : undefined;
   return {
     clientId: own?.client_id ?? live.integration.client?.clientId ?? '',

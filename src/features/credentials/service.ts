@@ -65,7 +65,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     async take(tx, connection) {
       const row = await wipe(tx, connection);
-      return row && { credential: await openGrant(vault, row), scope: row.scope ?? undefined };
+      return row && openGrant(vault, row);
     },
     async open(connection) {
       const row = await selectCredential(db, connection.environmentId, connection.id);

@@ -248,6 +248,14 @@ export async function selectByAccessHash(sql: Sql, environmentId: number, hash: 
   return rows.map((row) => row.connection_id);
 }
 
+/** Connection before credential, as everybody locks them: no deadlock with a reconnect or a delete. */
+export async function lockConnection(tx: Sql, environmentId: number, connectionId: number): Promise<void> {
+  await tx.query('SELECT 1 FROM connection WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE', [
+    environmentId,
+    connectionId,
+  ]);
+}
+
 /** Exchanges that a vanished node left open, and refresh tokens that nobody used for a day. */
 export async function selectNeglected(
   sql: Sql,

@@ -1,0 +1,72 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { KillPoints } from '../../platform/kill-points.ts';
+import type { Database, Sql } from '../../platform/postgres/index.ts';
+import type { Upstream } from '../../platform/upstream/index.ts';
+import type { Activity } from '../activity/index.ts';
+import type { Connection, Connections } from '../connections/index.ts';
+import type { Credential, Credentials } from '../credentials/index.ts';
+import type { Vault } from '../environments/index.ts';
+import type { Integration, IntegrationService } from '../integrations/index.ts';
+
+/**
+ * How letting go of an account ended. Moves: pending ─▶ revoked | unsupported | failed; a token that turns up late
+ * (a refresh that ended after the disconnect) makes any of them pending once more, without telling the app again.
+ */
+export type DisconnectOutcome =
+  /** The provider is being asked; retried for 7 days. */
+  | 'pending'
+  /** The provider let go, had let go before, or nothing was granted. */
+  | 'revoked'
+  /** The provider has no call for it: `detail` says what the customer must do. */
+  | 'unsupported'
+  /** The provider could not be made to let go within 7 days. */
+  | 'failed';
+
+export interface DisconnectResult {
+  outcome: DisconnectOutcome;
+  /** For people, without secrets. */
+  detail?: string | undefined;
+}
+
+export interface DisconnectStatus extends DisconnectResult {
+  attempts: number;
+  nextAttemptAt: Date | undefined;
+  finishedAt: Date | undefined;
+}
+
+/** What a retry needs; sealed in the task, wiped with the outcome. */
+export interface TaskSecret {
+  integrationId: number;
+  connectionConfig: Record<string, unknown>;
+  /** Usually one; more when refreshes ended late. */
+  grants: Credential[];
+}
+
+export interface DisconnectDeps {
+  db: Database;
+  clock: Clock;
+  log: Log;
+  vault: Vault;
+  upstream: Upstream;
+  integrations: IntegrationService;
+  connections: Connections;
+  credentials: Credentials;
+  activity: Activity;
+  killPoints: KillPoints;
+}
+
+export interface Disconnect {
+  /**
+   * Deletes the connection at once and asks the provider to let go. Resolves after at most 5 s: to `pending` when the
+   * provider is slow or fails, and then it goes on behind the caller's back.
+   */
+  connection(environmentId: number, connection: Connection, integration: Integration): Promise<DisconnectResult>;
+  /** Deletes in the caller's transaction; the sweep asks the provider. */
+  enqueue(tx: Sql, connection: Connection): Promise<void>;
+  /** Works on everything due; nodes share the work. Resolves to the number of tasks worked on. */
+  sweep(): Promise<number>;
+  /** Sweeps every 10 s until the returned function is called, which waits for what runs. */
+  start(): () => Promise<void>;
+  outcomeOf(environmentId: number, connectionRowId: number): Promise<DisconnectStatus | undefined>;
+}

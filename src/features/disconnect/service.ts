@@ -1,0 +1,212 @@
+import { errorText } from '../../base/log.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
+import type { Connection } from '../connections/index.ts';
+import { adoptLateGrants } from './late.ts';
+import { letGo, type LetGo } from './let-go.ts';
+import type { Disconnect, DisconnectDeps, DisconnectResult, TaskSecret } from './model.ts';
+import { openSecret, sealSecret } from './secret.ts';
+import { claimDueTasks, finishTask, postponeTask, selectTask, upsertTask, type TaskRow } from './store.ts';
+
+export type { Disconnect } from './model.ts';
+
+/** How long the caller of a delete waits for the provider. */
+const REPLY_WAIT_MS = 5_000;
+/** Longer than the provider's deadline and the commit after it: nobody else asks meanwhile. */
+const LEASE_MS = 60_000;
+const RETRY_FIRST_MS = 60_000;
+const RETRY_MAX_MS = 6 * 3_600_000;
+/** A retry's token is kept no longer than this. */
+const GIVE_UP_MS = 7 * 24 * 3_600_000;
+const SWEEP_INTERVAL_MS = 10_000;
+const BATCH_MAX = 10;
+const SHARED_DETAIL = 'This copy was wiped; the grant stays, because another connection uses the same token.';
+const GONE_DETAIL = 'The integration or its provider is no longer known here.';
+
+export function createDisconnect(deps: DisconnectDeps): Disconnect {
+  const { db, clock, log, vault, connections, credentials } = deps;
+  const running = new Set<Promise<unknown>>();
+
+  function track<T>(promise: Promise<T>): Promise<T> {
+    const ended: Promise<unknown> = promise.then(
+      () => running.delete(ended),
+      () => running.delete(ended), // the caller handles the error
+    );
+    running.add(ended);
+    return promise;
+  }
+
+  /**
+   * Deletes the connection and moves its secret into a task, all or nothing. Resolves to undefined when it was let go
+   * before. `claimed`: the caller works on the task at once.
+   */
+  async function begin(tx: Sql, connection: Connection, claimed: boolean): Promise<TaskRow | undefined> {
+    const { environmentId, id: connectionId } = connection;
+    if (!(await connections.markDeleted(tx, environmentId, connectionId))) return undefined;
+    await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnecting' });
+    const grant = await credentials.take(tx, connection);
+    const secret: TaskSecret = {
+      integrationId: connection.integrationId,
+      connectionConfig: connection.connectionConfig,
+      grants: grant === undefined ? [] : [grant],
+    };
+    return upsertTask(tx, {
+      environmentId,
+      connectionId,
+      sealed: await sealSecret(vault, { environmentId, connectionId }, secret),
+      told: false,
+      attempts: claimed ? 1 : 0,
+      dueInMs: claimed ? LEASE_MS : 0,
+      giveUpInMs: GIVE_UP_MS,
+    });
+  }
+
+  /** One try: provider, then outcome. A kill between the two makes the next try find the token gone. */
+  async function work(task: TaskRow): Promise<DisconnectResult> {
+    const { environment_id: environmentId, connection_id: connectionId } = task;
+    const secret = await openSecret(vault, task);
+    const result = await askProvider(environmentId, secret);
+    deps.killPoints.reach('L1');
+    if (result.outcome !== 'retry') return finish(task, secret, result);
+    if ((task.patience_ms ?? 0) <= 0) {
+      return finish(task, secret, { outcome: 'failed', detail: `Given up after 7 days. ${result.detail}` });
+    }
+    const waitMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(task.attempts - 1, 20));
+    const spread = ((connectionId * 7_919 + task.attempts * 104_729) % 2_000) / 10_000 - 0.1;
+    const dueInMs = Math.min(waitMs * (1 + spread), Math.max(task.patience_ms ?? 0, 1));
+    await postponeTask(db, { environmentId, connectionId, detail: result.detail, dueInMs });
+    log.warn('a provider has not let go of a grant yet; trying again later', {
+      connection: connectionId,
+      attempts: task.attempts,
+    });
+    return { outcome: 'pending', detail: result.detail };
+  }
+
+  async function askProvider(environmentId: number, secret: TaskSecret | undefined): Promise<LetGo> {
+    if (secret === undefined || secret.grants.length === 0) {
+      return { outcome: 'revoked', detail: 'There was no credential to revoke.' };
+    }
+    const integration = await deps.integrations.byId(environmentId, secret.integrationId);
+    if (integration === undefined) return { outcome: 'unsupported', detail: GONE_DETAIL };
+    let result: LetGo = { outcome: 'revoked' };
+    for (const grant of secret.grants) {
+      if (grant.type === 'OAUTH2' && (await credentials.findByToken(environmentId, grant.access_token)).length > 0) {
+        result = { outcome: 'revoked', detail: SHARED_DETAIL };
+        continue;
+      }
+      result = await letGo(deps, integration, secret.connectionConfig, grant);
+      if (result.outcome === 'retry') return result;
+    }
+    return result;
+  }
+
+  /** The outcome, the wiped secret, the state and the event: one transaction. */
+  async function finish(
+    task: TaskRow,
+    secret: TaskSecret | undefined,
+    result: DisconnectResult,
+  ): Promise<DisconnectResult> {
+    const { environment_id: environmentId, connection_id: connectionId } = task;
+    const { outcome, detail } = result;
+    const integration = secret && (await deps.integrations.byId(environmentId, secret.integrationId));
+    const done = await db.transaction(async (tx) => {
+      if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail }))) return false;
+      if (task.told) return true;
+      await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnected', reason: outcome });
+      await connections.writeEvent(tx, {
+        environmentId,
+        type: 'connection.disconnected',
+        connectionId,
+        payload: { outcome, detail: detail ?? null, integration: integration?.uniqueKey ?? null },
+      });
+      return true;
+    });
+    if (done) {
+      deps.activity.record({
+        environmentId,
+        kind: 'disconnect',
+        ok: outcome !== 'failed',
+        connectionId,
+        integration: integration?.uniqueKey,
+        summary: `Disconnected: ${outcome}${detail === undefined ? '' : `. ${detail}`}`,
+        detail: { outcome, attempts: task.attempts },
+      });
+    }
+    return result;
+  }
+
+  /** Errors of one task do not stop the others: its lease ends and it is tried again. */
+  async function workQuietly(task: TaskRow): Promise<void> {
+    try {
+      await work(task);
+    } catch (error) {
+      log.error('a disconnect could not be worked on', { connection: task.connection_id, error: errorText(error) });
+    }
+  }
+
+  async function sweep(): Promise<number> {
+    await adoptLateGrants(deps, GIVE_UP_MS);
+    let worked = 0;
+    for (;;) {
+      const due = await claimDueTasks(db, LEASE_MS, BATCH_MAX);
+      await Promise.all(due.map(workQuietly));
+      worked += due.length;
+      if (due.length < BATCH_MAX) return worked;
+    }
+  }
+
+  async function statusOf(environmentId: number, connectionId: number) {
+    const task = await selectTask(db, environmentId, connectionId);
+    return (
+      task && {
+        outcome: task.outcome,
+        detail: task.detail ?? undefined,
+        attempts: task.attempts,
+        nextAttemptAt: task.next_attempt_at ?? undefined,
+        finishedAt: task.finished_at ?? undefined,
+      }
+    );
+  }
+
+  return {
+    async connection(environmentId, connection) {
+      const task = await db.transaction((tx) => begin(tx, connection, true));
+      if (task === undefined) {
+        const status = await statusOf(environmentId, connection.id);
+        return status ? { outcome: status.outcome, detail: status.detail } : { outcome: 'pending' };
+      }
+      const asking = track(work(task)).catch((error: unknown): DisconnectResult => {
+        log.error('a disconnect could not be worked on', { connection: connection.id, error: errorText(error) });
+        return { outcome: 'pending' };
+      });
+      const answered = new AbortController();
+      const late = clock.sleep(REPLY_WAIT_MS, answered.signal).then(
+        (): DisconnectResult => ({ outcome: 'pending', detail: 'The provider has not answered yet.' }),
+        () => asking, // aborted: the provider was first
+      );
+      const result = await Promise.race([asking, late]);
+      answered.abort();
+      return result;
+    },
+    async enqueue(tx, connection) {
+      await begin(tx, connection, false);
+    },
+    sweep,
+    start() {
+      let sweeping = false;
+      const stop = clock.every(SWEEP_INTERVAL_MS, () => {
+        if (sweeping) return;
+        sweeping = true;
+        track(sweep())
+          .catch((error: unknown) => log.warn('the sweep of disconnects failed', { error: errorText(error) }))
+          .finally(() => {
+            sweeping = false;
+          });
+      });
+      return async () => {
+        stop();
+        await Promise.all(running);
+      };
+    },
+    outcomeOf: statusOf,
+  };
+}
