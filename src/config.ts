@@ -87,6 +87,17 @@ export const SETTINGS = {
   },
   HAWSER_POOL_SIZE: { kind: 'count', default: '10', about: 'Database connections of this node for queries.' },
   HAWSER_LOG_LEVEL: { kind: 'text', default: 'info', about: 'debug, info, warn, error or silent.' },
+  HAWSER_URL: {
+    kind: 'url',
+    default: 'from hawser.json in the data folder',
+    about: 'For the command line: the server that commands talk to.',
+  },
+  HAWSER_API_KEY: {
+    kind: 'text',
+    default: 'from hawser.json in the data folder',
+    secret: true,
+    about: 'For the command line: the API key that commands use.',
+  },
   HAWSER_KILL_AT: {
     kind: 'text',
     default: undefined,
@@ -179,6 +190,23 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000) || 10,
     logLevel,
     killAt: text('HAWSER_KILL_AT'),
+  };
+}
+
+/** What commands that talk to a running server need. */
+export interface ClientConfig {
+  url: string | undefined;
+  apiKey: string | undefined;
+  dataDirs: string[];
+}
+
+/** Reads where the server is. Without a folder setting both usual folders are looked at, the clone's first. */
+export function readClientConfig(env: ProcessEnv = process.env): ClientConfig {
+  const dataDir = env['HAWSER_DATA_DIR']?.trim();
+  return {
+    url: env['HAWSER_URL']?.trim().replace(/\/+$/, '') || undefined,
+    apiKey: env['HAWSER_API_KEY']?.trim() || undefined,
+    dataDirs: dataDir ? [resolve(dataDir)] : [resolve('.hawser'), join(homedir(), '.hawser')],
   };
 }
 

@@ -80,7 +80,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     emulatorUrl: () => emulatorUrl,
   });
   const connections = createConnections({ db, clock, log });
-  const credentials = createCredentials({
+  const credentials = await createCredentials({
     db,
     clock,
     log,
@@ -105,7 +105,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     activity,
     killPoints,
   });
-  const connect = await createConnect({
+  const connect = createConnect({
     db,
     clock,
     log,
@@ -177,6 +177,8 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     db,
     log,
     version: options.version,
+    // Provider answers that are not yet in the database must not meet a new caller's load.
+    ready: () => credentials.unflushed === 0,
     environments,
     sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
     rateLimit: createRateLimit(clock, config.rateLimitPerMinute),
@@ -184,7 +186,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     plugins: [
       (server) =>
         registerProxy(server, {
-          environments,
+          db,
           integrations,
           credentials,
           connections,
@@ -197,10 +199,12 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         }),
     ],
   });
-  connect.attachSockets(app.server);
+  const sockets = connect.attachSockets(app.server);
   const port = await listen(app, config);
   publicUrl ??= `http://localhost:${port}`;
+  await sockets.ready;
 
+  const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     connect.sweep().catch((error: unknown) => log.warn('sweep of connect flows failed', { error: errorText(error) }));
@@ -214,8 +218,9 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     close() {
       closing ??= (async () => {
         stopSweep();
+        stopCredentials();
         await stopDisconnects();
-        await connect.close();
+        await sockets.close();
         await app.close();
         await credentials.drain();
         await connections.close();

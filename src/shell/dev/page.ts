@@ -103,7 +103,9 @@ function renderConnections(connections: DevConnection[]): string {
   return `<h2>Connections</h2><table><thead><tr><th scope="col">Connection</th><th scope="col">Integration</th><th scope="col">State</th><th scope="col"></th></tr></thead><tbody>
 ${connections
   .map(
-    (one) => `<tr><td><code>${e(one.connectionId)}</code></td><td><code>${e(one.integrationKey)}</code></td><td>${e(one.state)}</td><td>
+    (
+      one,
+    ) => `<tr><td><code>${e(one.connectionId)}</code></td><td><code>${e(one.integrationKey)}</code></td><td>${e(one.state)}</td><td>
 <form method="post" action="/dev/disconnect"><input type="hidden" name="integration" value="${e(one.integrationKey)}"><input type="hidden" name="connection" value="${e(one.connectionId)}"><button class="quiet">Disconnect</button></form></td></tr>`,
   )
   .join('\n')}

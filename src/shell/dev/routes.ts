@@ -123,7 +123,9 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
           call: shown && (await proxiedCall(deps, loopback, shown.integrationKey, shown.connectionId)),
           shown: shown?.integrationKey,
           problem:
-            query.error === undefined ? undefined : `Connecting did not work: ${query.error_description ?? query.error}`,
+            query.error === undefined
+              ? undefined
+              : `Connecting did not work: ${query.error_description ?? query.error}`,
         }),
       };
     },
@@ -186,8 +188,7 @@ function disconnectRoute(deps: DevDeps): Route {
       const environment = await devEnvironment(services);
       const integration = await services.integrations.byKey(environment.id, request.body.integration);
       const connection =
-        integration &&
-        (await services.connections.byPublicId(environment.id, integration.id, request.body.connection));
+        integration && (await services.connections.byPublicId(environment.id, integration.id, request.body.connection));
       if (integration === undefined || connection === undefined) throw devErrors.fail('not_found');
       await services.disconnect.connection(environment.id, connection, integration);
       return { redirect: '/', status: 303 };

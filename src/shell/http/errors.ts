@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { ZodType } from 'zod';
 import { defineErrors, HawserError, type Issue } from '../../base/errors.ts';
 import { errorText, type Log } from '../../base/log.ts';
 
@@ -44,16 +44,35 @@ const VALIDATION_CODES = {
   headers: 'invalid_headers',
 } as const;
 
+/** A part of the request that does not fit its schema; Fastify fills in which part. */
+class SchemaError extends Error {
+  readonly issues: Issue[];
+  validationContext: keyof typeof VALIDATION_CODES = 'body';
+  constructor(issues: Issue[]) {
+    super('request does not fit its schema');
+    this.issues = issues;
+  }
+}
+
+/** Fastify's validator for zod schemas. */
+export function compileValidator({ schema }: { schema: unknown }) {
+  return (data: unknown): { value: unknown } | { error: Error } => {
+    const parsed = (schema as ZodType).safeParse(data);
+    if (parsed.success) return { value: parsed.data };
+    const issues = parsed.error.issues.map(({ code, message, path }) => ({
+      code,
+      message,
+      path: path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
+    }));
+    return { error: new SchemaError(issues) };
+  };
+}
+
 /** Turns whatever was thrown into an error of ours. */
 export function toHawserError(error: unknown): HawserError {
   if (error instanceof HawserError) return error;
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const context = error.validationContext as keyof typeof VALIDATION_CODES;
-    const errors: Issue[] = error.validation.map(({ params }) => {
-      const { issue } = params as unknown as { issue: { code: string; message: string; path: (string | number)[] } };
-      return { code: issue.code, message: issue.message, path: [...issue.path] };
-    });
-    return httpErrors.fail(VALIDATION_CODES[context], { errors });
+  if (error instanceof SchemaError) {
+    return httpErrors.fail(VALIDATION_CODES[error.validationContext], { errors: error.issues });
   }
   const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return httpErrors.fail('invalid_content_type', { cause: error });

@@ -1,11 +1,11 @@
 import formbody from '@fastify/formbody';
 import swagger from '@fastify/swagger';
 import { fastify, type FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { randomId } from '../../base/ids.ts';
 import type { Route } from '../../base/route.ts';
 import type { Database } from '../../platform/postgres/index.ts';
-import { httpErrors, sendError } from './errors.ts';
+import { compileValidator, httpErrors, sendError } from './errors.ts';
 import { mountRoutes, type MountDeps } from './mount.ts';
 
 /** A request head must arrive within this time: slow clients hold no socket for long. */
@@ -24,6 +24,8 @@ const CORS_EXPOSED_HEADERS =
 export interface ServerDeps extends MountDeps {
   db: Database;
   version: string;
+  /** False while the node has work that the database must take first. */
+  ready: () => boolean;
   routes: readonly Route[];
   /** Mounts what is not a declared route (proxy). */
   plugins: readonly ((app: FastifyInstance) => void | Promise<void>)[];
@@ -41,7 +43,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS },
     forceCloseConnections: true,
   });
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.decorateRequest('principal', undefined);
 
@@ -72,6 +74,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   });
   addCors(app, deps.routes);
   await app.register(async (api) => {
+    takeEmptyJson(api);
     const routes = deps.routes.filter((route) => route.form !== true);
     mountRoutes(api, [...routes, ...edgeRoutes(app, deps)], deps);
   });
@@ -85,9 +88,20 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   return app;
 }
 
+/** The published client names JSON as its content type on calls without a body; those have none. */
+function takeEmptyJson(api: FastifyInstance): void {
+  const parse = api.getDefaultJsonParser('error', 'error');
+  api.removeContentTypeParser('application/json');
+  api.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') done(null, undefined);
+    else void parse(request, text as string, done);
+  });
+}
+
 /** Pages of other origins may use what a connect session or nobody's secret opens; never what an API key opens. */
 function addCors(app: FastifyInstance, routes: readonly Route[]): void {
-  const open = routes.filter((route) => route.auth.by !== 'key');
+  // Pages and their forms are for this origin only.
+  const open = routes.filter((route) => route.auth.by !== 'key' && route.html !== true && route.form !== true);
   const methodsOf = new Map<string, string[]>();
   for (const route of open) methodsOf.set(route.path, [...(methodsOf.get(route.path) ?? []), route.method]);
   for (const [path, methods] of methodsOf) {
@@ -113,7 +127,7 @@ function addCors(app: FastifyInstance, routes: readonly Route[]): void {
   });
 }
 
-function edgeRoutes(app: FastifyInstance, { db }: ServerDeps): Route[] {
+function edgeRoutes(app: FastifyInstance, { db, ready: isReady }: ServerDeps): Route[] {
   const common = { errors: [], documented: false } as const;
   return [
     {
@@ -131,7 +145,7 @@ function edgeRoutes(app: FastifyInstance, { db }: ServerDeps): Route[] {
       summary: 'The process can serve: database and notifications are there',
       auth: { by: 'public', why: 'probes of load balancers' },
       async handle() {
-        const ready = db.listening && (await db.ping(2_000));
+        const ready = isReady() && db.listening && (await db.ping(2_000));
         return { status: ready ? 200 : 503, body: { result: ready ? 'ok' : 'database unavailable' } };
       },
     },

@@ -42,9 +42,11 @@ export function packageVersion(): string {
  * Brings everything up. On failure what was started is stopped again.
  * Errors: {@link StartupError} with one sentence and what to do.
  */
-export async function runNode(config: Config, options: { log?: Log; onLost?: (error: Error) => void } = {}): Promise<Running> {
-  const log =
-    options.log ?? createLog({ level: config.logLevel, format: process.stderr.isTTY ? 'pretty' : 'json' });
+export async function runNode(
+  config: Config,
+  options: { log?: Log; onLost?: (error: Error) => void } = {},
+): Promise<Running> {
+  const log = options.log ?? createLog({ level: config.logLevel, format: process.stderr.isTTY ? 'pretty' : 'json' });
   const clock = systemClock;
   const isDev = config.mode === 'dev';
   const closers: (() => Promise<void>)[] = [];
@@ -107,16 +109,21 @@ export async function runNode(config: Config, options: { log?: Log; onLost?: (er
     const { entries, created } = await ensureEnvironments(hawser.services.environments, known);
     file.url = hawser.url;
     file.environments = entries;
-    await writeHawserFile(config.dataDir, file);
     if (emulators !== undefined) {
       await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
     }
+    // Last: a script that sees the file finds everything there.
+    await writeHawserFile(config.dataDir, file);
     return {
       hawser,
       emulators,
       file,
       config,
-      generated: { encryptionKey, apiKeys: created, password: known === undefined && config.dashboardPassword === undefined },
+      generated: {
+        encryptionKey,
+        apiKeys: created,
+        password: known === undefined && config.dashboardPassword === undefined,
+      },
       embeddedDatabase: database.embedded,
       close: closeAll,
     };
@@ -148,10 +155,13 @@ export async function runUntilSignal(config: Config, onReady: (running: Running)
   const running = await runNode(config, { onLost: (error) => stop({ code: 1, error }) });
   if (signals === 0) onReady(running);
   const { code, error } = await stopped;
-  const deadline = setTimeout(() => process.exit(code === 0 ? 1 : code), STOP_TIMEOUT_MS);
-  deadline.unref();
+  const closed = new AbortController();
+  systemClock.sleep(STOP_TIMEOUT_MS, closed.signal).then(
+    () => process.exit(1),
+    () => undefined, // closed in time
+  );
   await running.close();
-  clearTimeout(deadline);
+  closed.abort();
   if (error !== undefined) throw error instanceof StartupError ? error : new Error('a part was lost', { cause: error });
   return code;
 }

@@ -1,0 +1,108 @@
+import type { Command } from 'commander';
+import { readClientConfig } from '../../config.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { createUpstream, UpstreamFailure, type CallResponse, type Upstream } from '../../platform/upstream/index.ts';
+import { readHawserFile } from '../start/data-dir.ts';
+import { packageVersion } from '../start/run.ts';
+
+/** No server answered. */
+export class UnreachableError extends Error {}
+
+/** The server answered with an error. */
+export class RefusedError extends Error {}
+
+/** Where commands go and with which key. */
+export interface Client {
+  url: string;
+  /** Calls the API and reads its JSON. Errors: {@link UnreachableError}, {@link RefusedError}. */
+  json(method: string, path: string, body?: unknown): Promise<unknown>;
+  /** One call as it is, whatever its status. Errors: {@link UnreachableError}. */
+  raw(request: { method: string; path: string; headers: Record<string, string>; body?: string }): Promise<CallResponse>;
+  close(): Promise<void>;
+}
+
+/** Largest answer a command prints. */
+const ANSWER_BYTES_MAX = 104_857_600;
+/** A proxied call may wait for a slow provider. */
+const CALL_TIMEOUT_MS = 120_000;
+
+/** Adds the options every command that talks to a server has. */
+export function withServerOptions(command: Command): Command {
+  return command
+    .option('-e, --environment <name>', 'environment whose key of hawser.json is used', 'dev')
+    .option('--json', 'print JSON');
+}
+
+/** Finds the running server: settings first, then hawser.json of the data folder. */
+export async function openClient(environment: string): Promise<Client> {
+  const config = readClientConfig();
+  let { url, apiKey } = config;
+  for (const dataDir of config.dataDirs) {
+    if (url !== undefined && apiKey !== undefined) break;
+    const file = await readHawserFile(dataDir);
+    url ??= file?.url;
+    apiKey ??= file?.environments[environment]?.apiKey;
+  }
+  if (url === undefined || apiKey === undefined) {
+    throw new UnreachableError(
+      `No ${url === undefined ? 'server' : `API key for the environment "${environment}"`} is known. Start one with ` +
+        '`hawser dev`, or set HAWSER_URL and HAWSER_API_KEY.',
+    );
+  }
+  return clientFor(url, apiKey);
+}
+
+function clientFor(url: string, apiKey: string): Client {
+  const { host, protocol } = new URL(url);
+  const pair = /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
+  const upstream: Upstream = createUpstream({
+    policy: () => ({ allow: [pair] }),
+    clock: systemClock,
+    userAgent: `hawser-cli/${packageVersion()}`,
+  });
+  const raw: Client['raw'] = async ({ method, path, headers, body }) => {
+    try {
+      return await upstream.call({
+        method,
+        url: new URL(url + path),
+        headers: { authorization: `Bearer ${apiKey}`, ...headers },
+        ...(body !== undefined && { body }),
+        timeoutMs: CALL_TIMEOUT_MS,
+        bodyBytesMax: ANSWER_BYTES_MAX,
+      });
+    } catch (error) {
+      if (error instanceof UpstreamFailure) {
+        throw new UnreachableError(
+          `${url} does not answer (${error.code}). Is Hawser running? Start it with \`hawser dev\`.`,
+        );
+      }
+      throw error;
+    }
+  };
+  return {
+    url,
+    raw,
+    async json(method, path, body) {
+      const answer = await raw({
+        method,
+        path,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      const text = answer.body.toString('utf8');
+      if (answer.status >= 400) throw new RefusedError(refusal(answer.status, text));
+      return text === '' ? undefined : JSON.parse(text);
+    },
+    close: () => upstream.close(),
+  };
+}
+
+function refusal(status: number, text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string } };
+    if (error?.message !== undefined) return `${error.message} (${status} ${error.code ?? ''})`;
+  } catch {
+    // not our envelope: the status says what there is to say
+  }
+  return `The server answered ${status}.`;
+}

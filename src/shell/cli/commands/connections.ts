@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { openClient, withServerOptions } from '../client.ts';
+import type { Output } from '../index.ts';
+
+interface Options {
+  environment: string;
+  json?: boolean;
+  integration?: string;
+  search?: string;
+  refresh?: boolean;
+}
+
+interface Listed {
+  connection_id: string;
+  provider_config_key: string;
+  state: string;
+  state_reason: string | null;
+  created: string;
+}
+
+/** `connections list|get|delete`. */
+export function addConnectionsCommand(program: Command, output: Output): void {
+  const connections = program.command('connections').description('list, read and delete connections');
+
+  withServerOptions(connections.command('list').description('newest first'))
+    .option('-i, --integration <key>', 'only of this integration')
+    .option('-s, --search <text>', 'part of the id or of the end user’s name or e-mail')
+    .action(async (options: Options) => {
+      const query = new URLSearchParams();
+      if (options.integration !== undefined) query.set('integrationId', options.integration);
+      if (options.search !== undefined) query.set('search', options.search);
+      const body = (await call(options, 'GET', `/connections?${query}`)) as { connections: Listed[] };
+      if (options.json === true) return output.out(`${JSON.stringify(body.connections, undefined, 2)}\n`);
+      if (body.connections.length === 0) {
+        return output.out('No connections. Open the page that `hawser dev` prints and press the button.\n');
+      }
+      for (const one of body.connections) {
+        const state = one.state_reason === null ? one.state : `${one.state} (${one.state_reason})`;
+        output.out(`${one.connection_id}  ${one.provider_config_key}  ${state}  ${one.created}\n`);
+      }
+    });
+
+  withServerOptions(connections.command('get').description('one connection with fresh credentials'))
+    .argument('<connection>')
+    .requiredOption('-i, --integration <key>', 'its integration')
+    .option('--refresh', 'refresh the credential now')
+    .action(async (connection: string, options: Options) => {
+      const query = new URLSearchParams({ provider_config_key: options.integration as string });
+      if (options.refresh === true) query.set('force_refresh', 'true');
+      const body = await call(options, 'GET', `/connections/${encodeURIComponent(connection)}?${query}`);
+      output.out(`${JSON.stringify(body, undefined, 2)}\n`);
+    });
+
+  withServerOptions(connections.command('delete').description('let go of the account, at the provider too'))
+    .argument('<connection>')
+    .requiredOption('-i, --integration <key>', 'its integration')
+    .action(async (connection: string, options: Options) => {
+      const query = new URLSearchParams({ provider_config_key: options.integration as string });
+      const body = (await call(options, 'DELETE', `/connections/${encodeURIComponent(connection)}?${query}`)) as {
+        outcome: string;
+        detail?: string;
+      };
+      if (options.json === true) return output.out(`${JSON.stringify(body)}\n`);
+      output.out(`Deleted. At the provider: ${body.outcome}${body.detail === undefined ? '' : ` (${body.detail})`}\n`);
+    });
+}
+
+async function call(options: Options, method: string, path: string): Promise<unknown> {
+  const client = await openClient(options.environment);
+  try {
+    return await client.json(method, path);
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The command line. Exit codes: 0 done · 1 failed · 2 wrong usage · 3 no server reached · 4 the server refused.
+ */
+import { Command, CommanderError } from 'commander';
+import { HawserError, StartupError } from '../../base/errors.ts';
+import { errorText } from '../../base/log.ts';
+import { UpstreamFailure } from '../../platform/upstream/index.ts';
+import { packageVersion } from '../start/run.ts';
+import { RefusedError, UnreachableError } from './client.ts';
+import { addCallCommand } from './commands/call.ts';
+import { addConnectionsCommand } from './commands/connections.ts';
+import { addEmulateCommand } from './commands/emulate.ts';
+import { addMigrateCommand } from './commands/migrate.ts';
+import { addServerCommands } from './commands/server.ts';
+
+/** What a command writes to; tests bind their own. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const standard: Output = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+};
+
+/** Runs one command and resolves to the exit code. */
+export async function runCli(argv: readonly string[], output: Output = standard): Promise<number> {
+  let code = 0;
+  const program = new Command('hawser')
+    .description('Connects your customers’ accounts at outside providers.')
+    .version(packageVersion())
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ writeOut: output.out, writeErr: output.err })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done · 1 failed · 2 wrong usage · 3 no server reached · 4 the server refused\n' +
+        'Settings: environment variables HAWSER_*, see docs/reference/settings.md',
+    );
+  const done = (exitCode: number): void => {
+    code = exitCode;
+  };
+  addServerCommands(program, output, done);
+  addMigrateCommand(program, output);
+  addEmulateCommand(program, output);
+  addConnectionsCommand(program, output);
+  addCallCommand(program, output, done);
+  try {
+    await program.parseAsync(argv as string[], { from: 'user' });
+    return code;
+  } catch (error) {
+    return report(error, output);
+  }
+}
+
+function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) {
+    // Help and version end this way too, with code 0.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  if (error instanceof StartupError) {
+    output.err(`${error.message}\n${error.hint}\n`);
+    return 1;
+  }
+  if (error instanceof UnreachableError) {
+    output.err(`${error.message}\n`);
+    return 3;
+  }
+  if (error instanceof RefusedError) {
+    output.err(`${error.message}\n`);
+    return 4;
+  }
+  if (error instanceof HawserError || error instanceof UpstreamFailure) {
+    output.err(`${error.message}\n`);
+    return 1;
+  }
+  output.err(`Something unexpected failed: ${errorText(error)}\n`);
+  if (error instanceof Error && error.stack !== undefined) output.err(`${error.stack}\n`);
+  return 1;
+}
