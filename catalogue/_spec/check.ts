@@ -20,8 +20,12 @@ export function checkProvider(
   options: { fileName?: string; emulators?: readonly string[] } = {},
 ): string[] {
   const parsed = providerSchema.safeParse(entry);
-  if (!parsed.success)
-    return parsed.error.issues.map((issue) => `${issue.path.join('.') || '(entry)'}: ${issue.message}`);
+  if (!parsed.success) {
+    return parsed.error.issues.map((issue) => {
+      const message = issue.code === 'invalid_key' ? issue.issues[0]?.message : issue.message;
+      return `${issue.path.join('.') || '(entry)'}: ${message}`;
+    });
+  }
   const spec: ProviderSpec = parsed.data;
   const problems: string[] = [];
   const report: Report = (where, problem) => problems.push(`${where}: ${problem}`);

@@ -181,8 +181,8 @@ type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 const schemaFitsType: Same<z.output<typeof providerSchema>, ProviderSpec> = true;
 void schemaFitsType;
 
-/** JSON Schema (draft 2020-12) of a provider file, as text with a final line break. */
-export function providerJsonSchema(): string {
+/** JSON Schema (draft 2020-12) of a provider file; kept beside this file as `provider.schema.json`. */
+export function providerJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(providerSchema, { target: 'draft-2020-12' });
-  return `${JSON.stringify({ $id: 'provider.schema.json', title: 'Hawser provider', ...schema }, null, 2)}\n`;
+  return { $id: 'provider.schema.json', title: 'Hawser provider', ...schema };
 }

@@ -17,7 +17,7 @@ export function getLogo(deps: { providers: Providers }): Route {
       const spec = params.file.endsWith('.svg') ? deps.providers.get(params.file.slice(0, -'.svg'.length)) : undefined;
       if (spec === undefined) throw providerErrors.fail('not_found');
       return {
-        html: initialsSvg(spec),
+        body: initialsSvg(spec),
         headers: {
           'content-type': 'image/svg+xml; charset=utf-8',
           // An SVG opened on its own is a document: it gets no scripts, no network and no origin.

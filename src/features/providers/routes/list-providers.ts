@@ -15,7 +15,9 @@ export function listProviders(deps: { providers: Providers; serverUrl: () => str
     output: z.object({ data: z.array(wireProviderShape) }),
     errors: [],
     handle: ({ query }) => ({
-      body: { data: deps.providers.list(query.search).map((spec) => wireProvider(spec, { serverUrl: deps.serverUrl() })) },
+      body: {
+        data: deps.providers.list(query.search).map((spec) => wireProvider(spec, { serverUrl: deps.serverUrl() })),
+      },
     }),
   });
 }
