@@ -74,6 +74,19 @@ function define(options: { name: string; displayName: string; sandbox: boolean }
     knobs: {
       own: [
         {
+          name: 'signatureOnFile',
+          kind: 'boolean',
+          default: false,
+          about: 'The user has a signature on file, which amounts above $2000 need.',
+        },
+        {
+          name: 'sandboxCalls',
+          kind: 'boolean',
+          default: true,
+          about: 'The sandbox’s own calls exist, such as `PUT /v3/check/webhook/:check_id`.',
+        },
+
+        {
           name: 'errorShape',
           kind: 'enum',
           options: ['new', 'legacy'],
@@ -93,6 +106,7 @@ function define(options: { name: string; displayName: string; sandbox: boolean }
         tokenErrorShape: 'oauth2',
         tokenBodyFormats: ['form'],
         accessTokenTtlSec: TOKEN_LIFE_SECONDS,
+        sandboxCalls: sandbox,
       },
     },
     assumptions: [

@@ -1,3 +1,5 @@
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PlainBrowser } from '../engine/browser-testing.ts';
 import {
@@ -116,6 +118,33 @@ describe('connect', () => {
       expect(response.status).toBe(401);
       expect(await response.json()).toEqual({ error: 'Bad authentication error' });
     }
+  });
+
+  it('takes the secret key of the account itself', async () => {
+    const { secretKey = '', publishableKey = '' } = checkr.accounts()[1]?.apiKey ?? {};
+    const good = await call('GET', '/v1/account', { authorization: basic(secretKey) });
+    expect(await good.json()).toMatchObject({ id: checkr.accounts()[1]?.id });
+    expect((await call('GET', '/v1/account', { authorization: basic(publishableKey) })).status).toBe(401);
+  });
+
+  it('blocks a client that does not say who it is, unless told otherwise', async () => {
+    const authorization = basic(await getToken());
+    const bare = async () => {
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        httpGet(`${checkr.url}/v1/account`, { headers: { authorization } }, resolve).once('error', reject);
+      });
+      return [response.statusCode, await json(response)];
+    };
+    expect(await bare()).toEqual([403, { error: 'Request blocked' }]);
+    checkr.setKnob('requireUserAgent', false);
+    expect(await bare()).toEqual([200, expect.objectContaining({ object: 'account' })]);
+  });
+
+  it('gives one token for a code that comes many times at once', async () => {
+    const code = await getCode();
+    const answers = await Promise.all(Array.from({ length: 6 }, () => exchange({ code })));
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 400, 400, 400, 400, 400]);
+    expect(checkr.grants()).toHaveLength(1);
   });
 
   it('takes the misplaced colon of a known sample only with the knob basicLenient', async () => {
@@ -385,6 +414,30 @@ describe('worlds', () => {
     expect((await fetch(url, { headers: { authorization: basic(token) } })).status).toBe(401);
     const visit = await browser.open(`${staging.url}/authorize/${app.clientId}`);
     expect(visit.status).toBe(404);
+  });
+
+  it('has nodes only with the knob hierarchyEnabled', async () => {
+    const authorization = basic(await getToken());
+    expect((await call('GET', '/v1/nodes', { authorization })).status).toBe(403);
+    checkr.setKnob('hierarchyEnabled', true);
+    expect((await call('GET', '/v1/nodes', { authorization })).status).toBe(200);
+  });
+
+  it('tells what happens to resources', async () => {
+    const authorization = basic(await getToken());
+    const told = new Promise<EmulatorEvent>((resolve) => {
+      checkr.onEvent((event) => void (event.type === 'resource' && resolve(event)));
+    });
+    await call(
+      'POST',
+      '/v1/candidates',
+      { authorization },
+      new URLSearchParams({ email: 'new@example.com' }).toString(),
+    );
+    expect(await told).toMatchObject({
+      account: { id: user(0).accountId },
+      resource: { type: 'candidate.created', object: { email: 'new@example.com' } },
+    });
   });
 
   it('lists pages, reads bracketed forms, and answers unknown paths in the provider’s shape', async () => {

@@ -77,6 +77,26 @@ function define(options: { name: string; displayName: string; staging: boolean }
     knobs: {
       own: [
         {
+          name: 'reportCreateStatus',
+          kind: 'number',
+          default: 200,
+          about: 'Status of a created report: 200 in the specification, 201 in older samples.',
+        },
+        {
+          name: 'invitationCompletesAfterSeconds',
+          kind: 'number',
+          default: 60,
+          about: 'Seconds until a mock candidate fills in the invitation.',
+        },
+        {
+          name: 'reportFinishesAfterSeconds',
+          kind: 'number',
+          default: 120,
+          about: 'Seconds until a mock candidate’s report is done.',
+        },
+        { name: 'invitationExpiry', kind: 'boolean', default: true, about: 'Invitations expire after 7 days.' },
+
+        {
           name: 'includeScopeInTokenResponse',
           kind: 'boolean',
           default: true,

@@ -153,6 +153,7 @@ describe('accounts, grants, knobs, faults, requests', () => {
     await fetch(`${checkr.url}/oauth/tokens`, { method: 'POST', body });
     const [grant] = checkr.grants();
     expect((await admin('POST', `/grants/${grant?.id}/revoke`)).status).toBe(409);
+    await expect(checkr.revokeGrant(grant?.id ?? '')).rejects.toThrow('managed');
     expect(checkr.grants()[0]?.state).toBe('active');
   });
 
@@ -236,6 +237,12 @@ describe('guard', () => {
       (await admin('POST', '/reset', undefined, { origin: emulators.url, 'sec-fetch-site': 'same-origin' })).status,
     ).toBe(204);
     expect((await admin('POST', '/reset')).status).toBe(204);
+  });
+
+  it('refuses what a proxy hands on', async () => {
+    expect((await admin('GET', '/apps', undefined, { 'x-forwarded-for': '203.0.113.9' })).status).toBe(403);
+    const page = await fetch(`${checkr.url}/developer`, { headers: { forwarded: 'for=203.0.113.9' } });
+    expect(page.status).toBe(403);
   });
 
   it('refuses a foreign host name, so that rebinding reads nothing', async () => {

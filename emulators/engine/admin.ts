@@ -92,7 +92,7 @@ const ROUTES: [method: string, pattern: string, handler: Handler][] = [
     '/grants/:id/revoke',
     async ({ mount, params }) => {
       const grant = known(mount.state.grants.get(params.id ?? ''), 'grant');
-      const refusal = refuseCustomerRevoke(mount, grant.accountId);
+      const refusal = mount.refuseCustomerRevoke(grant);
       if (refusal !== undefined) throw new AdminError(409, refusal);
       await mount.revokeGrant(grant, 'customer');
       return jsonReply(200, { ...grant });
@@ -140,7 +140,7 @@ const ROUTES: [method: string, pattern: string, handler: Handler][] = [
 /** Answers a call below `/_emulator/`; undefined for other paths. */
 export async function answerAdmin(mount: Mount, request: HttpRequest): Promise<HttpReply | undefined> {
   if (!request.path.startsWith('/_emulator/')) return undefined;
-  const refusal = refuseOutsider(mount, request);
+  const refusal = refuseOutsider(request);
   if (refusal !== undefined) return jsonReply(403, { error: refusal });
   const path = request.path.slice('/_emulator'.length);
   for (const [method, pattern, handler] of ROUTES) {
@@ -155,12 +155,6 @@ export async function answerAdmin(mount: Mount, request: HttpRequest): Promise<H
     }
   }
   return jsonReply(404, { error: 'There is no such call.' });
-}
-
-/** Why the customer may not end the connection. Source: providers.md 1.7, managed accounts. */
-export function refuseCustomerRevoke(mount: Mount, accountId: string): string | undefined {
-  const managed = mount.state.accounts.get(accountId)?.managed === true;
-  return managed ? 'A managed account cannot be disconnected by its own users.' : undefined;
 }
 
 function adminStatus(error: unknown): number | undefined {

@@ -4,7 +4,7 @@
  * The page where a developer registers applications, looks at accounts and grants, and breaks things on purpose.
  */
 import { FAULT_ENDPOINTS, FAULT_NAMES, FAULT_TEXTS, RATE_LIMIT_DIALECTS } from './faults.ts';
-import { html, type Html, page } from './html.ts';
+import { html, type Html, page, prose } from './html.ts';
 import type { HttpReply } from './http.ts';
 import type { KnobSpec } from './knobs.ts';
 import type { Mount } from './mount.ts';
@@ -12,7 +12,7 @@ import { field } from './pages.ts';
 import type { Account, App } from './types.ts';
 
 /** Requests shown; the API has more. */
-const REQUESTS_SHOWN = 40;
+const REQUESTS_SHOWN = 25;
 
 export function developerPage(mount: Mount, status: number, problem?: string): HttpReply {
   const { displayName } = mount.definition;
@@ -69,8 +69,8 @@ function appForm(mount: Mount, action: string, app: App | undefined): Html {
   return html`<form method="post" action="${mount.basePath}/developer/${action}">
     ${app !== undefined && html`<input type="hidden" name="client_id" value="${app.clientId}" />`}
     <div class="fields">
-      ${field('Name', 'name', 'text', app?.name)}
-      ${field(`Redirect address (${mount.definition.redirectField})`, mount.definition.redirectField, 'url', app?.redirectUri)}
+      ${field('Name', 'name', 'text', app?.name, { required: true })}
+      ${field(`Redirect address (${mount.definition.redirectField})`, mount.definition.redirectField, 'url', app?.redirectUri, { required: true })}
       ${field('Description', 'description', 'text', app?.description)}
       ${field('Address of the application', 'url', 'url', app?.url)}
       ${field('Webhook address (webhook_url)', 'webhook_url', 'url', app?.webhookUrl)}
@@ -111,7 +111,10 @@ function accounts(mount: Mount): Html {
             <summary>Add a user</summary>
             <form method="post" action="${mount.basePath}/developer/add-user">
               <input type="hidden" name="account_id" value="${account.id}" />
-              <div class="fields">${field('Name', 'full_name', 'text')} ${field('Email', 'email', 'email')}</div>
+              <div class="fields">
+                ${field('Name', 'full_name', 'text', '', { required: true })}
+                ${field('Email', 'email', 'email', '', { required: true })}
+              </div>
               <button class="main">Add</button>
             </form>
           </details>`,
@@ -120,8 +123,9 @@ function accounts(mount: Mount): Html {
       <summary>Add an account</summary>
       <form method="post" action="${mount.basePath}/developer/add-account">
         <div class="fields">
-          ${field('Company', 'name', 'text')} ${field('First user', 'full_name', 'text')}
-          ${field('Email', 'email', 'email')}
+          ${field('Company', 'name', 'text', '', { required: true })}
+          ${field('First user', 'full_name', 'text', '', { required: true })}
+          ${field('Email', 'email', 'email', '', { required: true })}
           ${select(
             'State',
             'ready',
@@ -188,7 +192,7 @@ function faults(mount: Mount): Html {
         ${select(
           'What goes wrong',
           'name',
-          FAULT_NAMES.map((name) => [name, `${name}: ${FAULT_TEXTS[name]}`]),
+          FAULT_NAMES.map((name) => [name, name]),
           'slow',
         )}
         ${select(
@@ -203,6 +207,12 @@ function faults(mount: Mount): Html {
       </div>
       <button class="main">Set the fault</button>
     </form>
+    <details>
+      <summary>What each fault does</summary>
+      <ul>
+        ${FAULT_NAMES.map((name) => html`<li><code>${name}</code> ${FAULT_TEXTS[name]}</li>`)}
+      </ul>
+    </details>
   </section>`;
 }
 
@@ -221,7 +231,7 @@ function knobs(mount: Mount): Html {
 
 function knobField(mount: Mount, spec: KnobSpec): Html {
   const value = mount.knobs.get(spec.name) ?? null;
-  const label = html`<code>${spec.name}</code><br /><small>${spec.about}</small>`;
+  const label = html`<code>${spec.name}</code><br /><small>${prose(spec.about)}</small>`;
   if (spec.kind === 'boolean')
     return select(
       label,
@@ -275,7 +285,7 @@ function assumptions(mount: Mount): Html {
   return html`<section id="assumptions">
     <h2>What this emulator assumes</h2>
     <ul>
-      ${mount.definition.assumptions.map(({ topic, text }) => html`<li><small>${topic}</small> ${text}</li>`)}
+      ${mount.definition.assumptions.map(({ topic, text }) => html`<li><small>${topic}</small> ${prose(text)}</li>`)}
     </ul>
   </section>`;
 }

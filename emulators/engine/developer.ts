@@ -3,7 +3,6 @@
  *
  * What the forms of the developer page do. Every form posts to `/developer/<action>` and comes back to the page.
  */
-import { refuseCustomerRevoke } from './admin.ts';
 import { AppError, editApp, readAppFields, registerApp } from './apps.ts';
 import { developerPage } from './developer-page.ts';
 import { FaultError } from './faults.ts';
@@ -48,7 +47,7 @@ const ACTIONS: Record<string, Action> = {
   },
   'revoke-grant': async (mount, form) => {
     const grant = known(mount.state.grants.get(text(form, 'grant_id')), 'grant');
-    const refusal = refuseCustomerRevoke(mount, grant.accountId);
+    const refusal = mount.refuseCustomerRevoke(grant);
     if (refusal !== undefined) throw new FormError(refusal);
     await mount.revokeGrant(grant, 'customer');
     return 'grants';
@@ -76,7 +75,7 @@ const ACTIONS: Record<string, Action> = {
 export async function answerDeveloper(mount: Mount, request: HttpRequest): Promise<HttpReply | undefined> {
   const [, first, name, ...rest] = request.path.split('/');
   if (first !== 'developer') return undefined;
-  const refusal = refuseOutsider(mount, request);
+  const refusal = refuseOutsider(request);
   if (refusal !== undefined) return refusalPage(mount, 403, refusal);
   if (name === undefined && request.method === 'GET') return developerPage(mount, 200);
 

@@ -123,6 +123,8 @@ function readFault(input: unknown): Fault {
     fault.dialect = pick(RATE_LIMIT_DIALECTS, fields.dialect, 'dialect');
   }
   if (name === 'looping-cursor' && on !== 'api') throw new FaultError('looping-cursor works on "api" only.');
+  if (name === 'revoked' && on === 'authorize')
+    throw new FaultError('revoked needs a grant: token, api or deauthorize.');
   return fault;
 }
 

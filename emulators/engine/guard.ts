@@ -5,25 +5,21 @@
  * machine (cross-site writes, or a foreign name that was made to point here).
  */
 import { type HttpRequest, isLoopbackHost } from './http.ts';
-import type { Mount } from './mount.ts';
 
 /** Why the request is refused, or undefined when it may go on. */
-export function refuseOutsider(mount: Mount, request: HttpRequest): string | undefined {
-  if (!isLoopbackAddress(request.remoteAddress)) return 'This page is for the machine that runs the emulator.';
-
-  const host = request.headers.host ?? '';
+export function refuseOutsider(request: HttpRequest): string | undefined {
+  const { headers } = request;
+  const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
+  const host = headers.host ?? '';
   const hostname = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : '';
-  if (!isLoopbackHost(hostname) && host !== new URL(mount.baseUrl).host) return 'This page has another address.';
-
+  if (forwarded || !isLoopbackAddress(request.remoteAddress) || !isLoopbackHost(hostname)) {
+    return 'This page is for the machine that runs the emulator, under its local address.';
+  }
   if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-  if (request.headers['sec-fetch-site'] === 'cross-site') return 'Requests of other web sites are refused.';
-  const { origin } = request.headers;
-  if (origin !== undefined && !isOwnOrigin(mount, origin, host)) return 'Requests of other web sites are refused.';
+  const { origin } = headers;
+  const foreign = origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
+  if (foreign || headers['sec-fetch-site'] === 'cross-site') return 'Requests of other web sites are refused.';
   return undefined;
-}
-
-function isOwnOrigin(mount: Mount, origin: string, host: string): boolean {
-  return origin === new URL(mount.baseUrl).origin || (URL.canParse(origin) && new URL(origin).host === host);
 }
 
 function isLoopbackAddress(address: string): boolean {

@@ -47,7 +47,7 @@ export interface EmulatorHandle {
   /** Changes a behaviour. Errors: `KnobError` for an unknown name or a wrong value. */
   setKnob(name: string, value: Json): void;
   knobs(): Record<string, Json>;
-  /** What the customer does in their own account; resolves when the app has been told. */
+  /** What the customer does in their own account; resolves when the app has been told. Errors: a managed account. */
   revokeGrant(grantId: string): Promise<void>;
   /** What was asked so far, oldest first, at most the last 1,000. No values of query parameters. */
   requests(): RecordedRequest[];
@@ -91,7 +91,10 @@ export function createHandle(mount: Mount): EmulatorHandle {
     },
     knobs: () => mount.knobs.all(),
     revokeGrant: async (grantId) => {
-      await mount.revokeGrant(known(state.grants.get(grantId), 'grant'), 'customer');
+      const grant = known(state.grants.get(grantId), 'grant');
+      const refusal = mount.refuseCustomerRevoke(grant);
+      if (refusal !== undefined) throw new Error(refusal);
+      await mount.revokeGrant(grant, 'customer');
     },
     requests: () => mount.recorder.list(),
     tokenRequestCount: () => mount.recorder.tokenRequestCount(),

@@ -30,12 +30,19 @@ function render(value: HtmlValue): string {
   return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
+/** Plain text whose `quoted` words become code. */
+export function prose(text: string): Html {
+  return html`${text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
+}
+
 export interface PageParts {
   title: string;
   displayName: string;
   /** Path prefix of the emulator, for the stylesheet. */
   basePath: string;
   body: Html;
+  /** Text after the word "Emulator" on top of the page. Default: that this is not the real provider. */
+  banner?: string;
   /** `wide` for the developer page. */
   width?: 'narrow' | 'wide';
 }
@@ -56,6 +63,7 @@ const PAGE_HEADERS = {
 /** A whole page as a reply. */
 export function page(status: number, parts: PageParts, headers: Record<string, string> = {}): HttpReply {
   const { title, displayName, basePath, body, width = 'narrow' } = parts;
+  const { banner = `This is not ${displayName}. Everyone and everything here is made up.` } = parts;
   const document = html`<!doctype html>
     <html lang="en">
       <head>
@@ -66,9 +74,7 @@ export function page(status: number, parts: PageParts, headers: Record<string, s
         <link rel="stylesheet" href="${basePath}/_emulator/style.css" />
       </head>
       <body>
-        <p class="banner">
-          <strong>Emulator</strong> This is not ${displayName}. Everyone and everything here is made up.
-        </p>
+        <p class="banner"><strong>Emulator</strong> ${banner}</p>
         <main class="${width}">${body}</main>
       </body>
     </html>`;
@@ -107,6 +113,7 @@ h2 { font-size: 1.125rem; margin: 0 0 .75rem; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
 p { margin: 0 0 .75rem; }
 section, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.5rem; margin-bottom: 1.25rem; }
+section > :last-child, .card > :last-child, details > :last-child { margin-bottom: 0; }
 ul { margin: 0 0 1rem; padding-left: 1.25rem; }
 a { color: var(--accent); }
 code { font: .875em ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -130,7 +137,8 @@ button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-v
 .people small { display: block; }
 .fields { display: grid; gap: 0 1rem; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); align-items: end; }
 .scroll { overflow-x: auto; margin: 0 -1.5rem 1rem; padding: 0 1.5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; }
+table { border-collapse: collapse; width: 100%; min-width: 38rem; font-size: .875rem; }
+td { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td form { display: inline; }
@@ -138,6 +146,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin-bottom: 1rem; fon
 details { margin-bottom: 1rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem; padding: .25rem 0; }
 details li { font-size: .875rem; color: var(--soft); }
+section > form + form, section > form + details { margin-top: 1rem; }
 hr { border: 0; border-top: 1px solid var(--line); margin: 1.25rem 0; }
 dl.pairs { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0 0 1rem; font-size: .875rem; }
 dl.pairs dt { color: var(--soft); } dl.pairs dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }

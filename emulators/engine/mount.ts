@@ -210,6 +210,12 @@ export class Mount {
     this.#awaitReadiness(pending);
   }
 
+  /** Why the customer may not end this grant; undefined when they may. Source: providers.md 1.7, managed accounts. */
+  refuseCustomerRevoke(grant: Grant): string | undefined {
+    const managed = this.state.accounts.get(grant.accountId)?.managed === true;
+    return managed ? 'A managed account cannot be disconnected by its own users.' : undefined;
+  }
+
   /** Ends a grant: its tokens die, one event for each that lived. Resolves to false when it had ended before. */
   async revokeGrant(grant: Grant, by: EndedBy): Promise<boolean> {
     const announce = this.endGrant(grant, by);

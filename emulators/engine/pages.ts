@@ -4,7 +4,7 @@
  * What the customer sees at the fake provider: sign-in, sign-up, consent, and the page that refuses a request.
  */
 import type { Ask } from './authorize.ts';
-import { html, type Html, page } from './html.ts';
+import { html, type Html, page, prose } from './html.ts';
 import type { HttpReply } from './http.ts';
 import type { Mount } from './mount.ts';
 import type { Session } from './sessions.ts';
@@ -40,8 +40,8 @@ export function signInPage(
     <details ${problem !== undefined && html`open`}>
       <summary>Use an email and password instead</summary>
       <form method="post">
-        ${csrfField(session)} ${field('Email', 'email', 'email', email, 'username')}
-        ${field('Password', 'password', 'password', '', 'current-password')}
+        ${csrfField(session)} ${field('Email', 'email', 'email', email, { autocomplete: 'username', required: true })}
+        ${field('Password', 'password', 'password', '', { autocomplete: 'current-password', required: true })}
         <button class="main">Sign in</button>
       </form>
       <h3>Made-up passwords of this emulator</h3>
@@ -71,10 +71,11 @@ export function signUpPage(
     <h1>Sign up for ${displayName} (emulated)</h1>
     ${problemNote(problem)}
     <form method="post">
-      ${csrfField(session)} ${field('Company', 'company', 'text', typed.company, 'organization')}
-      ${field('Your name', 'full_name', 'text', typed.fullName, 'name')}
-      ${field('Email', 'email', 'email', typed.email, 'username')}
-      ${field('Password', 'password', 'password', '', 'new-password')}
+      ${csrfField(session)}
+      ${field('Company', 'company', 'text', typed.company, { autocomplete: 'organization', required: true })}
+      ${field('Your name', 'full_name', 'text', typed.fullName, { autocomplete: 'name', required: true })}
+      ${field('Email', 'email', 'email', typed.email, { autocomplete: 'username', required: true })}
+      ${field('Password', 'password', 'password', '', { autocomplete: 'new-password', required: true })}
       <button class="main">Create the account</button>
     </form>
     <hr />
@@ -125,7 +126,7 @@ export function consentPage(mount: Mount, ask: Ask, session: Session, user: User
       <summary>What this emulator assumes (${assumptions.length})</summary>
       <p class="soft">The provider’s public documents do not say this; the emulator had to choose.</p>
       <ul>
-        ${assumptions.map((assumption) => html`<li>${assumption.text}</li>`)}
+        ${assumptions.map((assumption) => html`<li>${prose(assumption.text)}</li>`)}
       </ul>
     </details>
   </div>`;
@@ -147,10 +148,18 @@ function parts(mount: Mount, title: string, body: Html) {
   return { title, body, displayName: mount.definition.displayName, basePath: mount.basePath };
 }
 
-/** A labelled input. */
-export function field(label: string, name: string, type: string, value = '', autocomplete = 'off'): Html {
+/** A labelled input. `required` is checked by the browser, and again by whoever reads the form. */
+export function field(
+  label: string,
+  name: string,
+  type: string,
+  value = '',
+  options: { autocomplete?: string; required?: boolean } = {},
+): Html {
+  const { autocomplete = 'off', required = false } = options;
   return html`<label
-    ><span>${label}</span><input name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"
+    ><span>${label}</span
+    ><input name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}" ${required && html`required`}
   /></label>`;
 }
 

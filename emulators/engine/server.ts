@@ -72,7 +72,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   });
   const address = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
   const url = (options.publicUrl ?? localUrl(address)).replace(/\/$/, '');
-  for (const definition of definitions) {
+  try {
+    for (const definition of definitions) mounts.set(definition.name, openMount(definition));
+    await file.settle();
+  } catch (error) {
+    server.close();
+    if (kept === undefined) throw error;
+    const hint = 'Move it away: the emulators then start with fresh accounts, and connections must be made again.';
+    throw new StartupError(`The emulator state file ${stateFile} cannot be used.`, hint, error);
+  }
+
+  function openMount(definition: EmulatorDefinition): Mount {
     const mount = new Mount({
       definition,
       clock,
@@ -82,12 +92,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       log,
     });
     mount.load(kept?.[definition.name]);
-    mounts.set(definition.name, mount);
+    return mount;
   }
-  await file.settle();
 
   async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const target = new URL(incoming.url ?? '/', 'http://emulator.invalid');
+    const target = readTarget(incoming.url ?? '/');
     const mount = findMount(target.pathname);
     const path =
       mount === undefined || alone ? target.pathname : target.pathname.slice(mount.definition.name.length + 1);
@@ -140,7 +149,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
             <p class="soft"><code>${baseUrl}</code></p>
           </section>`,
       )}`;
-    return page(200, { title: 'Emulators', displayName: 'any real provider', basePath, body });
+    const banner = 'None of these is the real provider. Everyone and everything here is made up.';
+    return page(200, { title: 'Emulators', displayName: '', banner, basePath, body });
   }
 
   return {
@@ -157,7 +167,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-function readHead(incoming: IncomingMessage, path: string, target: URL): HttpRequest {
+/** Path and query as sent. A path that begins with two slashes is a path, not a host. */
+function readTarget(text: string): { pathname: string; search: string; searchParams: URLSearchParams } {
+  if (!text.startsWith('/') && URL.canParse(text)) return new URL(text);
+  const mark = text.indexOf('?');
+  const search = mark === -1 ? '' : text.slice(mark);
+  return { pathname: mark === -1 ? text : text.slice(0, mark), search, searchParams: new URLSearchParams(search) };
+}
+
+function readHead(incoming: IncomingMessage, path: string, target: ReturnType<typeof readTarget>): HttpRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;

@@ -141,6 +141,7 @@ describe('state file', () => {
   it.each([
     ['{"version":1', 'damaged'],
     ['{"version":9,"mounts":{}}', 'another version'],
+    ['{"version":1,"mounts":{"xref":{"state":{},"knobs":{}}}}', 'cannot be used'],
   ])('refuses to start on %s', async (text, reason) => {
     stateFile = join(directory, 'state.json');
     await writeFile(stateFile, text);

@@ -59,6 +59,13 @@ export const xref: EmulatorDefinition = {
   knobs: {
     own: [
       {
+        name: 'requestStepSeconds',
+        kind: 'number',
+        default: 60,
+        about: 'Seconds from one state of a mock candidate’s request to the next.',
+      },
+
+      {
         name: 'errorShape',
         kind: 'enum',
         options: ['new', 'legacy', 'errors', 'array', 'message'],
