@@ -42,7 +42,7 @@ button:focus-visible,a:focus-visible{outline:3px solid var(--accent);outline-off
 pre{background:var(--soft);border:1px solid var(--line);border-radius:.5rem;padding:1rem;overflow:auto;max-height:24rem;font-size:.85rem;margin:.5rem 0}
 code{font-size:.9em}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .6rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:middle}
 .badge{font-size:.75rem;border:1px solid var(--line);border-radius:1rem;padding:.1rem .55rem;opacity:.85;white-space:nowrap}.good{color:var(--good);font-weight:600}
-.problem{border-left:4px solid #c33;padding:.4rem .8rem;background:var(--soft)}`;
+td .row{margin:.2rem 0}.problem{border-left:4px solid #c33;padding:.4rem .8rem;background:var(--soft)}`;
 
 /** Headers of the page: it loads nothing and posts only to itself and the emulators. */
 export function pageHeaders(emulatorUrl: string | undefined): Record<string, string> {
@@ -50,6 +50,8 @@ export function pageHeaders(emulatorUrl: string | undefined): Record<string, str
   return {
     'content-security-policy': `default-src 'none'; style-src 'self'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
     'cache-control': 'no-store',
+    // Without a referrer a form's Origin would be `null`, and its own buttons would look foreign.
+    'referrer-policy': 'same-origin',
   };
 }
 

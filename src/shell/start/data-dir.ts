@@ -17,7 +17,8 @@ const OWNER_ONLY = 0o600;
 /** Makes the folder. Errors: {@link StartupError} when it cannot be written. */
 export async function prepareDataDir(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    // As root another user runs PostgreSQL in it: let that one pass through, but not look around.
+    await mkdir(path, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
     const probe = join(path, `.write-${process.pid}`);
     await writeFile(probe, '', { mode: OWNER_ONLY });
     await rm(probe);

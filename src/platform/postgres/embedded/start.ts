@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Client } from 'pg';
@@ -121,7 +120,8 @@ async function placeCluster(dataDir: string, { systemDir = SYSTEM_DIR, log }: Em
   if (process.getuid?.() !== 0) return inside;
   const account = await chooseAccount(await clusterOwner(inside));
   if (await canTraverse(dataDir, account)) return inside;
-  const key = createHash('sha256').update(dataDir).digest('hex').slice(0, 16);
+  // Never derived from the path: a data directory that was removed and made anew must not meet the old files.
+  const key = randomSecret().slice(0, 16);
   const outside = join(systemDir, key, CLUSTER);
   log.info('the database files go elsewhere, because their user cannot reach the data directory', {
     user: account.name,
