@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +86,22 @@ describe('takeLock', () => {
       }
       await holders[0]!.value();
     }
+  });
+
+  it('withdraws when it was so slow that the claim it judged is history', async () => {
+    await leave({ pid: await deadPid(), startedAt: '1' });
+    const living = JSON.stringify(await ownIdentity());
+    // The log call comes between judging the old claim and making the new one.
+    const log = {
+      ...silentLog,
+      info() {
+        rmSync(join(path, '7'));
+        writeFileSync(join(path, '9'), living);
+      },
+    };
+    const late = takeLock({ path, what: 'the data directory here', log, clock: hurriedClock });
+    await expect(late).rejects.toThrow(`pid ${process.pid}`);
+    expect(await readdir(path)).toEqual(['9']);
   });
 
   it('judges a holder in another container by whether it touches the file', async () => {
