@@ -12,7 +12,7 @@ import {
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
+  for (const one of open.splice(0).toReversed()) await one.close();
 });
 
 /** EVIL with this script, and a proxy whose provider it is. */

@@ -49,7 +49,7 @@ export function handClock(startMs = Date.parse('2026-03-01T12:00:30Z')) {
     sleeping: () => [...sleepers].map(({ atMs }) => atMs - nowMs),
     advance(ms: number) {
       nowMs += ms;
-      for (const sleeper of [...sleepers]) {
+      for (const sleeper of sleepers) {
         if (sleeper.atMs > nowMs) continue;
         sleepers.delete(sleeper);
         sleeper.wake();
@@ -147,7 +147,7 @@ export async function startProxy(options: TestProxyOptions) {
   const entries: ActivityEntry[] = [];
   const goodCalls: number[] = [];
   const policy: EgressPolicy = { allow: options.allow };
-  const upstream = createUpstream({ policy: () => policy, clock, userAgent: 'hawser-test/1' });
+  const upstream = createUpstream({ policy: () => policy, clock: systemClock, userAgent: 'hawser-test/1' });
   const principal: Principal = {
     kind: 'key',
     environment: { id: 1, uuid: 'u', name: 'dev', isProduction: false, callbackUrl: undefined },

@@ -16,11 +16,11 @@ export const proxyErrors = defineErrors({
   },
   base_url_override_disabled: {
     status: 400,
-    message: 'Base-Url-Override is switched off. List the allowed origins in HAWSER_PROXY_BASE_URL_OVERRIDE.',
+    message: 'Base-Url-Override is switched off. List the allowed origins in HAWSER_BASE_URL_OVERRIDE.',
   },
   base_url_override_not_allowed: {
     status: 400,
-    message: 'This Base-Url-Override is not allowed. List its origin in HAWSER_PROXY_BASE_URL_OVERRIDE.',
+    message: 'This Base-Url-Override is not allowed. List its origin in HAWSER_BASE_URL_OVERRIDE.',
   },
   missing_api_url: {
     status: 400,

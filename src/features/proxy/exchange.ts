@@ -17,14 +17,13 @@ import { UpstreamFailure, type StreamHandle, type StreamSink } from '../../platf
 import type { HeaderRecord } from '../../protocols/http.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { recordCall } from './activity.ts';
+import { collectBody, countBody, StallMeter } from './caller-body.ts';
 import { proxyErrors } from './errors.ts';
-import { canInflate, createInflater, type Inflater } from './inflate.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
 import type { Dispatchable, Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
-import { writeEnvelope, writeFailure } from './refusal.ts';
-import { responseHead } from './response-head.ts';
+import { Reply, type ReplyEvents } from './reply.ts';
 import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
 import type { SingleUseWrites } from './single-use.ts';
 
@@ -32,7 +31,7 @@ export interface ExchangeDeps extends ProxyDeps {
   limits: ProxyLimits;
   preparer: Preparer;
   singleUse: SingleUseWrites;
-  /** Exchanges that wait for their caller, or have a deadline. */
+  /** Exchanges that may wait for their caller, or have a deadline. */
   watched: Set<Exchange>;
 }
 
@@ -50,17 +49,17 @@ export interface ExchangeInput {
 
 type Phase = 'collecting' | 'sending' | 'holding' | 'relaying' | 'waiting' | 'orphaned' | 'done';
 
-export class Exchange implements StreamSink {
+export class Exchange implements StreamSink, ReplyEvents {
   readonly #deps: ExchangeDeps;
   readonly #call: Call;
   readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #ownHeaders: Record<string, unknown>;
+  readonly #reply: Reply;
   readonly #isSingleUse: boolean;
   readonly #startedAtMs: number;
   readonly #attempt: Attempt;
   /** The body is small enough to be at hand before anything is sent. */
   readonly #collects: boolean;
+  readonly #stall = new StallMeter();
   #live: LiveConnection;
   #dispatchable: Dispatchable;
   #phase: Phase = 'collecting';
@@ -68,99 +67,92 @@ export class Exchange implements StreamSink {
   #claim: WriteClaim | undefined;
   #refreshed = false;
   #handle: StreamHandle | undefined;
+  #wait: AbortController | undefined;
+  // The answer so far.
   #status = 0;
   #headers: HeaderRecord = {};
   #held: Buffer[] = [];
   #holdsForBody = false;
   #ended = false;
   #failure: UpstreamFailure | undefined;
-  #inflater: Inflater | undefined;
-  #hasWritten = false;
-  #paused = false;
-  #listensForDrain = false;
-  #wait: AbortController | undefined;
-  #progress = -1;
-  #progressAtMs = 0;
 
   constructor(deps: ExchangeDeps, input: ExchangeInput) {
+    const { call, live } = input;
+    const { limits } = deps;
+    const keepMax = call.retries > 0 ? limits.retryReplayBytesMax : limits.replayBytesMax;
+    const idempotencyHeader = live.integration.provider.api.idempotencyHeader?.toLowerCase();
     this.#deps = deps;
-    this.#call = input.call;
-    this.#live = input.live;
+    this.#call = call;
+    this.#live = live;
     this.#dispatchable = input.dispatchable;
     this.#isSingleUse = input.singleUse;
     this.#request = input.request;
-    this.#response = input.response;
-    this.#ownHeaders = input.ownHeaders;
+    this.#reply = new Reply(input.response, call, input.ownHeaders, limits, this);
     this.#startedAtMs = deps.clock.monotonicMs();
-    const { limits } = deps;
-    const { call } = input;
-    const keepMax = call.retries > 0 ? limits.retryReplayBytesMax : limits.replayBytesMax;
-    const key = input.live.integration.provider.api.idempotencyHeader;
     this.#collects = call.body?.length !== undefined && call.body.length <= keepMax;
     this.#attempt = {
       call,
       made: 0,
       replayable: !input.singleUse && (call.body === undefined || this.#collects),
-      hasIdempotencyKey: key !== undefined && call.headers.has(key.toLowerCase()),
+      hasIdempotencyKey: idempotencyHeader !== undefined && call.headers.has(idempotencyHeader),
       waitMsMax: limits.retryWaitMsMax,
     };
+    input.response.on('close', this.#onClose);
   }
 
   /** Starts the call. Nothing is thrown: every end is told to the caller. */
   start(): void {
-    const { body } = this.#call;
-    this.#response.on('close', this.#onClose);
-    if (body === undefined) this.#begin();
+    if (this.#call.body !== undefined) this.#deps.watched.add(this);
+    if (!this.#collects) this.#begin();
     else {
-      this.#watch();
-      if (this.#collects) this.#collect();
-      else this.#begin();
+      collectBody(this.#request, (body) => {
+        this.#body = body;
+        if (this.#phase === 'collecting') this.#begin();
+      });
     }
-  }
-
-  // — the request —
-
-  #collect(): void {
-    const chunks: Buffer[] = [];
-    this.#request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    this.#request.on('end', () => {
-      if (this.#phase !== 'collecting') return;
-      this.#body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      this.#begin();
-    });
   }
 
   #begin(): void {
-    if (!this.#isSingleUse) {
+    if (this.#isSingleUse) void this.#claimAndDispatch();
+    else this.#dispatch();
+  }
+
+  async #claimAndDispatch(): Promise<void> {
+    try {
+      const claim = await this.#deps.singleUse.claim(this.#live);
+      if (this.#phase === 'done') {
+        await claim.failed(false);
+        return;
+      }
+      this.#claim = claim;
+      this.#deps.watched.add(this);
       this.#dispatch();
-      return;
+    } catch (error) {
+      this.#refuse(error);
     }
-    this.#deps.singleUse.claim(this.#live).then(
-      (claim) => {
-        this.#claim = claim;
-        // The caller left before anything was sent.
-        if (this.#phase === 'done') void claim.refused();
-        else {
-          this.#watch();
-          this.#dispatch();
-        }
-      },
-      (error: unknown) => this.#refuse(error),
-    );
   }
 
   #dispatch(): void {
     const { limits, upstream } = this.#deps;
-    const { target, headers } = this.#dispatchable;
+    const { target } = this.#dispatchable;
+    let { headers } = this.#dispatchable;
     const streamed = this.#call.body !== undefined && !this.#collects;
-    if (streamed && this.#call.body?.length === undefined) this.#countBody();
+    if (streamed) {
+      const length = this.#call.body?.length;
+      if (length !== undefined) headers = [...headers, ['content-length', String(length)]];
+      else countBody(this.#request, limits.requestBytesMax, () => this.#giveUp(proxyErrors.fail('request_too_large')));
+    }
     this.#phase = 'sending';
+    this.#held = [];
+    this.#holdsForBody = false;
+    this.#ended = false;
+    this.#failure = undefined;
     this.#handle = upstream.stream(
       {
         method: this.#call.method,
         url: target.url,
         requestTarget: target.requestTarget,
-        headers: streamed && this.#call.body?.length !== undefined ? [...headers, this.#lengthHeader()] : headers,
+        headers,
         body: streamed ? this.#request : this.#body,
         headersTimeoutMs: limits.headersTimeoutMs,
         bodyIdleTimeoutMs: limits.bodyIdleTimeoutMs,
@@ -170,52 +162,31 @@ export class Exchange implements StreamSink {
     );
   }
 
-  #lengthHeader(): [string, string] {
-    return ['content-length', String(this.#call.body?.length)];
-  }
-
-  /** The length is unknown until the end, so the bytes are counted as they pass. */
-  #countBody(): void {
-    const max = this.#deps.limits.requestBytesMax;
-    let bytes = 0;
-    // Paused first: a listener alone would start the flow before the upstream listens.
-    this.#request.pause();
-    this.#request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > max && this.#phase === 'sending') this.#giveUp(proxyErrors.fail('request_too_large'));
-    });
-  }
-
-  // — the answer —
+  // — what the upstream says —
 
   onHeaders(status: number, headers: HeaderRecord): boolean {
     this.#status = status;
     this.#headers = headers;
     if (this.#phase === 'orphaned') {
-      void this.#settleByStatus(status).then(() => this.#finish('client_closed'));
+      void this.#claim?.answered(status).then(() => this.#finish('client_closed'));
       return false;
     }
     if (this.#phase !== 'sending') return false;
     if (this.#claim !== undefined) {
-      this.#hold();
-      this.#reportUnauthorized(status);
-      void this.#settleByStatus(status).then(() => this.#release());
+      this.#phase = 'holding';
+      if (status === 401) this.#reportUnauthorized();
+      void this.#claim.answered(status).then(() => this.#release());
       return true;
     }
     if (status === 401 && this.#dispatchable.usesCredential) {
       if (this.#attempt.replayable && !this.#refreshed) {
-        this.#hold();
-        void this.#askForCredential();
+        this.#phase = 'holding';
+        void this.#renewAndRepeat();
         return true;
       }
-      this.#reportUnauthorized(status);
+      this.#reportUnauthorized();
     }
-    const waitMs = waitAfterAnswer(this.#attempt, {
-      status,
-      headers,
-      spec: this.#live.integration.provider.api.retry,
-      nowMs: this.#deps.clock.now(),
-    });
+    const waitMs = this.#waitAfterAnswer();
     if (waitMs !== undefined) {
       this.#repeatAfter(waitMs);
       return false;
@@ -225,33 +196,32 @@ export class Exchange implements StreamSink {
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#phase === 'holding') {
-      this.#held.push(chunk);
-      if (this.#holdsForBody) this.#relay();
-      return false;
-    }
-    return this.#phase === 'relaying' ? this.#pass(chunk) : true;
+    if (this.#phase === 'relaying') return this.#reply.write(chunk);
+    if (this.#phase !== 'holding') return true;
+    this.#held.push(chunk);
+    if (this.#holdsForBody) this.#relay();
+    return false;
   }
 
   onEnd(): void {
-    if (this.#phase === 'holding') {
+    if (this.#phase === 'relaying') this.#reply.end();
+    else if (this.#phase === 'holding') {
       this.#ended = true;
       if (this.#holdsForBody) this.#answerEmptyError();
-    } else if (this.#phase === 'relaying') this.#passEnd();
+    }
   }
 
   onError(failure: UpstreamFailure): void {
     switch (this.#phase) {
       case 'sending':
-        if (this.#claim !== undefined) {
+        if (this.#claim === undefined) this.#onNoAnswer(failure);
+        else {
           this.#phase = 'holding';
-          void this.#settleByFailure(failure).then(() => this.#fail(failure));
-          return;
+          void this.#claim.failed(failure.requestSent).then(() => this.#fail(failure));
         }
-        this.#onNoAnswer(failure);
         return;
       case 'orphaned':
-        void this.#settleByFailure(failure).then(() => this.#finish('client_closed'));
+        void this.#claim?.failed(failure.requestSent).then(() => this.#finish('client_closed'));
         return;
       case 'holding':
         this.#failure = failure;
@@ -267,182 +237,118 @@ export class Exchange implements StreamSink {
     }
   }
 
+  #waitAfterAnswer(): number | undefined {
+    return waitAfterAnswer(this.#attempt, {
+      status: this.#status,
+      headers: this.#headers,
+      spec: this.#live.integration.provider.api.retry,
+      nowMs: this.#deps.clock.now(),
+    });
+  }
+
   #onNoAnswer(failure: UpstreamFailure): void {
     const waitMs = waitAfterFailure(this.#attempt, failure);
     if (waitMs === undefined) this.#fail(failure);
     else this.#repeatAfter(waitMs);
   }
 
-  #hold(): void {
-    this.#phase = 'holding';
-    this.#held = [];
-    this.#holdsForBody = false;
-    this.#ended = false;
-    this.#failure = undefined;
-  }
+  // — what the caller gets —
 
-  /** The answer stands as it is held. */
+  /** The held answer stands. */
   #release(): void {
     if (this.#phase !== 'holding') return;
     if (this.#failure !== undefined && this.#held.length === 0) this.#fail(this.#failure);
     else this.#passHead();
   }
 
-  /** Passes the head on, at once unless an error without a body is possible: that one gets a body of ours (B.11). */
+  /** Passes the head on, unless it may be an error without a body: that one gets a body of ours (B.11). */
   #passHead(): void {
     const mayBeEmpty = this.#status >= 400 && this.#call.method !== 'HEAD' && this.#held.length === 0;
-    if (!mayBeEmpty || Number(this.#headers['content-length']) > 0) {
-      this.#relay();
-    } else if (this.#ended) {
-      this.#answerEmptyError();
-    } else {
+    if (!mayBeEmpty || Number(this.#headers['content-length']) > 0) this.#relay();
+    else if (this.#ended) this.#answerEmptyError();
+    else {
       this.#phase = 'holding';
       this.#holdsForBody = true;
-      this.#handle?.resume();
     }
   }
 
   #relay(): void {
-    const encoding = this.#headers['content-encoding'];
-    const inflates = this.#call.decompress && this.#call.method !== 'HEAD' && canInflate(encoding);
     try {
-      this.#response.writeHead(
-        this.#status,
-        responseHead(this.#status, this.#headers, {
-          own: this.#ownHeaders,
-          inflated: inflates,
-          toBrowser: this.#call.fromBrowser,
-        }),
-      );
+      this.#reply.open(this.#status, this.#headers);
     } catch (cause) {
       // A status that no server may write, such as 999.
+      const message = 'The answer of the provider is not valid HTTP.';
+      this.#fail(new UpstreamFailure('protocol', 'ERR_HTTP_INVALID_HEAD', message, { cause }));
       this.#abandon();
-      this.#fail(
-        new UpstreamFailure('protocol', 'ERR_HTTP_INVALID_HEAD', 'The answer of the provider is not valid HTTP.', {
-          cause,
-        }),
-      );
       return;
     }
     this.#phase = 'relaying';
-    if (inflates) this.#inflater = this.#openInflater(encoding);
     const held = this.#held;
-    this.#held = [];
-    let flowing = true;
-    for (const chunk of held) flowing = this.#pass(chunk) && flowing;
+    let flowing = held.length > 0;
+    for (const chunk of held) flowing = this.#reply.write(chunk) && flowing;
     if (this.#failure !== undefined) this.#cut(this.#failure.code);
-    else if (this.#ended) this.#passEnd();
-    else if (held.length === 0) queueMicrotask(this.#flushHead);
+    else if (this.#ended) this.#reply.end();
     else if (flowing) queueMicrotask(this.#resume);
   }
 
-  /** A head whose body is slow to come must not wait for it (event streams). */
-  readonly #flushHead = (): void => {
-    if (this.#phase === 'relaying' && !this.#hasWritten) this.#response.flushHeaders();
-  };
-
-  /** Later than the callback that may be running: it pauses the upstream when it returns. */
+  /** Later than the callback that may be running: the upstream pauses when that one returns. */
   readonly #resume = (): void => this.#handle?.resume();
 
-  #pass(chunk: Buffer): boolean {
-    if (this.#inflater !== undefined) return this.#inflater.write(chunk);
-    return this.#write(chunk);
+  onPause(): void {
+    this.#deps.watched.add(this);
   }
 
-  #write(chunk: Buffer): boolean {
-    this.#hasWritten = true;
-    if (this.#response.write(chunk)) return true;
-    this.#paused = true;
-    this.#watch();
-    if (!this.#listensForDrain) {
-      this.#listensForDrain = true;
-      this.#response.on('drain', this.#onDrain);
-    }
-    return false;
+  onDrain(): void {
+    this.#handle?.resume();
   }
 
-  readonly #onDrain = (): void => {
-    this.#paused = false;
-    if (this.#inflater === undefined) this.#handle?.resume();
-    else this.#inflater.resume();
-  };
-
-  #openInflater(encoding: string): Inflater {
-    const inflater = createInflater(encoding, this.#deps.limits, {
-      onData: (chunk) => {
-        if (this.#phase === 'relaying' && !this.#write(chunk)) inflater.pause();
-      },
-      onEnd: () => this.#endResponse(),
-      onDrain: () => this.#handle?.resume(),
-      onError: (code) => {
-        if (this.#phase === 'relaying') this.#cut(code);
-      },
-    });
-    return inflater;
-  }
-
-  #passEnd(): void {
-    if (this.#inflater === undefined) this.#endResponse();
-    else this.#inflater.end();
-  }
-
-  #endResponse(): void {
-    if (this.#phase !== 'relaying') return;
-    this.#response.end();
+  onWritten(): void {
     this.#finish();
+  }
+
+  onDamaged(code: string): void {
+    if (this.#phase === 'relaying') this.#cut(code);
   }
 
   #answerEmptyError(): void {
     const status = this.#status;
     const code = status >= 500 ? 'ERR_BAD_RESPONSE' : 'ERR_BAD_REQUEST';
-    const message = `The provider answered ${status} without a body.`;
-    const head = responseHead(status, this.#headers, {
-      own: this.#ownHeaders,
-      inflated: true,
-      toBrowser: this.#call.fromBrowser,
-    });
-    writeFailure(this.#response, head, { message, code, status, method: this.#call.method });
-    this.#finish(code);
+    this.#reply.fail({ message: `The provider answered ${status} without a body.`, code, status }, this.#headers);
+    this.#finish();
   }
 
   // — once more —
 
-  async #askForCredential(): Promise<void> {
+  async #renewAndRepeat(): Promise<void> {
     let fresh: LiveConnection | undefined;
     try {
       fresh = await this.#deps.credentials.afterUnauthorized(this.#live);
+      if (fresh !== undefined && this.#phase === 'holding') this.#use(fresh);
     } catch (error) {
-      this.#deps.log.warn('a refused credential could not be refreshed', this.#logFields(error));
+      fresh = undefined;
+      this.#warn('a refused credential could not be renewed', error);
     }
     if (this.#phase !== 'holding') return;
-    if (fresh === undefined || !this.#useCredential(fresh)) {
+    const waitMs = fresh === undefined ? this.#waitAfterAnswer() : 0;
+    if (waitMs === undefined) {
       this.#release();
       return;
     }
-    this.#refreshed = true;
     this.#phase = 'waiting';
     this.#abandon();
-    this.#dispatch();
+    if (fresh === undefined) this.#repeatAfter(waitMs);
+    else {
+      this.#refreshed = true;
+      this.#dispatch();
+    }
   }
 
   /** Tells the refresh protocol about a 401 that this call cannot repeat; the next call has the new credential. */
-  #reportUnauthorized(status: number): void {
-    if (status !== 401 || !this.#dispatchable.usesCredential) return;
-    this.#deps.credentials.afterUnauthorized(this.#live).catch((error: unknown) => {
-      this.#deps.log.warn('a refused credential could not be refreshed', this.#logFields(error));
-    });
-  }
-
-  /** False: with this connection the call can no longer be made. */
-  #useCredential(live: LiveConnection): boolean {
-    try {
-      this.#dispatchable = this.#deps.preparer.prepare(this.#call, live);
-      this.#live = live;
-      return true;
-    } catch (error) {
-      this.#deps.log.warn('a repeated call could not be prepared', this.#logFields(error));
-      return false;
-    }
+  #reportUnauthorized(): void {
+    if (!this.#dispatchable.usesCredential) return;
+    this.#deps.credentials
+      .afterUnauthorized(this.#live)
+      .catch((error: unknown) => this.#warn('a refused credential could not be renewed', error));
   }
 
   #repeatAfter(waitMs: number): void {
@@ -466,72 +372,40 @@ export class Exchange implements StreamSink {
         credentials.peek(environmentId, integrationKey, connectionId) ??
         (await credentials.live(environmentId, integrationKey, connectionId));
       if (this.#phase !== 'waiting') return;
-      if (live !== this.#live) {
-        this.#dispatchable = this.#deps.preparer.prepare(this.#call, live);
-        this.#live = live;
-      }
+      if (live !== this.#live) this.#use(live);
       this.#dispatch();
     } catch (error) {
       this.#refuse(error);
     }
   }
 
-  // — single use —
-
-  #settleByStatus(status: number): Promise<void> {
-    const claim = this.#takeClaim();
-    if (claim === undefined) return Promise.resolve();
-    if (status >= 200 && status < 300) return claim.used();
-    // 4xx: refused. Anything else may hide a write that went through.
-    return status >= 400 && status < 500 && status !== 408 ? claim.refused() : claim.unknown();
-  }
-
-  #settleByFailure(failure: UpstreamFailure): Promise<void> {
-    const claim = this.#takeClaim();
-    if (claim === undefined) return Promise.resolve();
-    return failure.requestSent ? claim.unknown() : claim.refused();
-  }
-
-  #takeClaim(): WriteClaim | undefined {
-    const claim = this.#claim;
-    this.#claim = undefined;
-    return claim;
+  #use(live: LiveConnection): void {
+    this.#dispatchable = this.#deps.preparer.prepare(this.#call, live);
+    this.#live = live;
   }
 
   // — the ends —
 
   readonly #onClose = (): void => {
-    switch (this.#phase) {
-      case 'done':
-      case 'orphaned':
-        return;
-      case 'sending':
-        if (this.#claim !== undefined) {
-          this.#phase = 'orphaned';
-          return;
-        }
-        break;
-      case 'waiting':
-        this.#wait?.abort();
-        break;
-      case 'collecting':
-      case 'holding':
-      case 'relaying':
-        break;
-    }
     const phase = this.#phase;
+    if (phase === 'done' || phase === 'orphaned') return;
+    if (phase === 'sending' && this.#claim !== undefined) {
+      this.#phase = 'orphaned';
+      return;
+    }
+    this.#wait?.abort();
     this.#finish('client_closed');
-    if (phase !== 'waiting' && phase !== 'collecting') this.#abandon();
+    this.#abandon();
   };
 
-  /** Closes the present upstream exchange; the phase makes its last words unheard. */
+  /** Closes the present upstream exchange; its last words are not heard. */
   #abandon(): void {
     const handle = this.#handle;
     this.#handle = undefined;
     handle?.abort();
   }
 
-  /** No usable answer. */
+  /** There is no usable answer. */
   #fail(failure: UpstreamFailure): void {
     if (this.#phase === 'done') return;
     if (failure.kind === 'egress_refused') {
@@ -540,45 +414,37 @@ export class Exchange implements StreamSink {
       this.#refuse(proxyErrors.fail(code, { message, cause: failure }));
       return;
     }
-    const { method } = this.#call;
-    const head = responseHead(500, {}, { own: this.#ownHeaders, inflated: false, toBrowser: false });
-    writeFailure(this.#response, head, { message: failure.message, code: failure.code, status: 500, method });
     this.#status = 500;
+    this.#reply.fail({ message: failure.message, code: failure.code, status: 500 });
     this.#finish(failure.code);
   }
 
-  /** The caller's side broke a limit while the upstream was being called. */
+  /** The caller's side broke a limit on its way in. */
   #giveUp(error: HawserError): void {
-    const sent = this.#phase === 'sending';
-    const claim = this.#takeClaim();
+    if (this.#phase === 'done') return;
+    void this.#claim?.failed(this.#phase === 'sending');
     this.#refuse(error);
-    if (claim !== undefined) void (sent ? claim.unknown() : claim.refused());
     this.#abandon();
   }
 
   #refuse(error: unknown): void {
     if (this.#phase === 'done') return;
-    if (!(error instanceof HawserError)) this.#deps.log.error('a proxied call failed inside', this.#logFields(error));
-    const head = responseHead(500, {}, { own: this.#ownHeaders, inflated: false, toBrowser: false });
-    this.#status = writeEnvelope(this.#response, head, error);
+    if (!(error instanceof HawserError)) this.#warn('a proxied call failed inside', error);
+    this.#status = this.#reply.refuse(error);
     this.#finish(error instanceof HawserError ? error.code : 'server_error');
   }
 
-  /** The answer stops in the middle: the caller must not take it for a whole one. */
   #cut(code: string): void {
-    const { socket, req } = this.#response;
     this.#finish(code);
     this.#abandon();
-    // Before HTTP/1.1 the end of the connection is the end of the body: only a reset says that it broke.
-    if (req.httpVersionMinor === 0 && socket !== null && 'resetAndDestroy' in socket) socket.resetAndDestroy();
-    this.#response.destroy();
+    this.#reply.cut();
   }
 
   #finish(code?: string): void {
     if (this.#phase === 'done') return;
     this.#phase = 'done';
     this.#deps.watched.delete(this);
-    this.#inflater?.destroy();
+    this.#reply.close();
     const { connection, integration } = this.#live;
     const { clock, connections, activity } = this.#deps;
     if (code === undefined && this.#status < 400) connections.touchGoodCall(connection.environmentId, connection.id);
@@ -594,44 +460,32 @@ export class Exchange implements StreamSink {
     });
   }
 
-  // — stalled callers —
+  // — watched now and then —
 
-  #watch(): void {
-    if (this.#deps.watched.has(this)) return;
-    this.#progress = -1;
-    this.#deps.watched.add(this);
-  }
-
-  /** Called now and then: ends a call whose caller neither sends nor reads any more, and a write past its deadline. */
+  /** Ends a call whose caller neither sends nor reads any more, and a single-use write past its deadline. */
   check(nowMs: number): void {
     const { limits } = this.#deps;
     if (this.#claim !== undefined && nowMs - this.#startedAtMs > limits.singleUseWriteMsMax) {
-      // The sink hears of it and settles the claim.
       this.#handle?.abort(new Error('the write took too long'));
       return;
     }
-    const socket = this.#request.socket;
-    const progress = socket.bytesRead + socket.bytesWritten - socket.writableLength;
-    if (!this.#waitsForCaller() || progress !== this.#progress) {
-      this.#progress = progress;
-      this.#progressAtMs = nowMs;
-    } else if (nowMs - this.#progressAtMs >= limits.callerIdleTimeoutMs) {
-      if (this.#phase === 'relaying') this.#cut('client_stalled');
-      else this.#giveUp(proxyErrors.fail('request_timeout'));
-    }
+    if (this.#stall.silenceMs(this.#request, this.#waitsForCaller(), nowMs) < limits.callerIdleTimeoutMs) return;
+    if (this.#phase === 'relaying') this.#cut('client_stalled');
+    else this.#giveUp(proxyErrors.fail('request_timeout'));
   }
 
   #waitsForCaller(): boolean {
-    if (this.#phase === 'relaying') return this.#paused;
+    if (this.#phase === 'relaying') return this.#reply.paused;
     const sends = this.#phase === 'sending' || this.#phase === 'collecting';
     return sends && this.#call.body !== undefined && !this.#request.readableEnded && !this.#request.isPaused();
   }
 
-  #logFields(error: unknown) {
-    return {
+  #warn(message: string, error: unknown): void {
+    const { connection, integration } = this.#live;
+    this.#deps.log.warn(message, {
       error: errorText(error),
-      connection: this.#live.connection.id,
-      integration: this.#live.integration.uniqueKey,
-    };
+      connection: connection.id,
+      integration: integration.uniqueKey,
+    });
   }
 }

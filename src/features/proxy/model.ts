@@ -26,12 +26,10 @@ export interface ProxyDeps {
   principalOf(request: FastifyRequest): Principal | Promise<Principal>;
 }
 
-/** The state of the one write that a single-use grant allows, while it is under way. */
+/** The one write that a single-use grant allows, while it is under way. Only the first word about its end counts. */
 export interface WriteClaim {
-  /** The provider took the write: the grant is used up. */
-  used(): Promise<void>;
-  /** The provider clearly refused, or nothing was sent: the grant may be used again. */
-  refused(): Promise<void>;
-  /** Nobody knows: the grant counts as used up, and the connection says why. */
-  unknown(): Promise<void>;
+  /** The provider has answered with this status. Resolves when grant and connection say what that means. */
+  answered(status: number): Promise<void>;
+  /** There is no answer. `sent`: the provider may have the request. */
+  failed(sent: boolean): Promise<void>;
 }

@@ -71,7 +71,7 @@ export function readCall(request: IncomingMessage, limits: ProxyLimits): Call {
 function text(headers: IncomingHttpHeaders, name: string): string {
   const value = headers[name];
   if (value === undefined) return '';
-  return (typeof value === 'string' ? value : value.join(', ')).trim();
+  return typeof value === 'string' ? value : value.join(', ');
 }
 
 function readRetries(value: string): number {

@@ -29,21 +29,32 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     for (const exchange of watched) exchange.check(nowMs);
   });
 
-  app.register((scope, _options, done) => {
-    scope.removeAllContentTypeParsers();
-    // The body stays a stream whatever its type says.
-    scope.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload));
-    scope.addHook('onClose', () => stopWatching());
-    scope.route({ method: METHODS, url: '/proxy/*', handler: handle });
-    done();
+  app.addHook('onClose', async () => {
+    stopWatching();
+    // The callers are gone by now; what a write of theirs has done must still be noted.
+    await deps.singleUse.settled();
+  });
+  app.route({
+    method: METHODS,
+    url: '/proxy/*',
+    // In this hook, because behind it Fastify reads content type and body: both pass through untouched.
+    onRequest(request, reply, done) {
+      try {
+        handle(request, reply)?.catch(done);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    handler() {
+      throw new Error('the request was taken over before');
+    },
   });
 
   /** Runs without a promise while the key and the connection are in memory. */
   function handle(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     const principal = deps.principalOf(request);
-    return principal instanceof Promise
-      ? principal.then((known) => serve(known, request, reply))
-      : serve(principal, request, reply);
+    if (!(principal instanceof Promise)) return serve(principal, request, reply);
+    return principal.then((known) => serve(known, request, reply));
   }
 
   function serve(principal: Principal, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {

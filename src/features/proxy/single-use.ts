@@ -34,6 +34,14 @@ export function usesUpGrant(call: Call, live: LiveConnection): boolean {
 export interface SingleUseWrites {
   /** Claims the write. Errors: `connection_spent`, `connection_write_in_flight`, `unknown_connection`. */
   claim(live: LiveConnection): Promise<WriteClaim>;
+  /** Resolves when no write of this node is under way. */
+  settled(): Promise<void>;
+}
+
+/** What an answer says about a write. Only a refusal by status is sure that nothing was done. */
+function outcomeOf(status: number): 'used' | 'refused' | 'unknown' {
+  if (status >= 200 && status < 300) return 'used';
+  return status >= 400 && status < 500 && status !== 408 ? 'refused' : 'unknown';
 }
 
 export function createSingleUseWrites(
@@ -43,6 +51,7 @@ export function createSingleUseWrites(
   const { db, connections, credentials, log } = deps;
   // Twice the longest life of a write: the node that holds it has surely given up.
   const staleMs = limits.singleUseWriteMsMax * 2;
+  const underWay = new Set<Promise<void>>();
 
   async function markUnknown(environmentId: number, id: number, claim: string): Promise<void> {
     await db.transaction(async (tx) => {
@@ -64,7 +73,38 @@ export function createSingleUseWrites(
     throw proxyErrors.fail('connection_spent');
   }
 
+  function openClaim(live: LiveConnection, claim: string): WriteClaim {
+    const { environmentId, id } = live.connection;
+    const settled = Promise.withResolvers<void>();
+    underWay.add(settled.promise);
+    let ending: Promise<void> | undefined;
+    async function end(outcome: 'used' | 'refused' | 'unknown'): Promise<void> {
+      try {
+        if (outcome === 'refused') await deleteClaim(db, environmentId, id, claim);
+        else if (outcome === 'unknown') await markUnknown(environmentId, id, claim);
+        else {
+          await credentials.spend(live);
+          await settleClaim(db, environmentId, id, claim);
+        }
+      } catch (error) {
+        // The claim stays and keeps refusing writes: the safe side.
+        const fields = { outcome, connection: id, error: errorText(error) };
+        log.error('a single-use write could not be settled; its grant stays blocked', fields);
+      } finally {
+        underWay.delete(settled.promise);
+        settled.resolve();
+      }
+    }
+    return {
+      answered: (status) => (ending ??= end(outcomeOf(status))),
+      failed: (sent) => (ending ??= end(sent ? 'unknown' : 'refused')),
+    };
+  }
+
   return {
+    async settled() {
+      await Promise.all(underWay);
+    },
     async claim(live) {
       const { environmentId, id } = live.connection;
       const claim = randomId();
@@ -75,24 +115,7 @@ export function createSingleUseWrites(
         await settleClaim(db, environmentId, id, claim);
         throw now === undefined ? connectionErrors.fail('unknown_connection') : proxyErrors.fail('connection_spent');
       }
-      // A claim that cannot be ended keeps refusing writes: the safe side.
-      const ended = (how: string, work: Promise<void>): Promise<void> =>
-        work.catch((error: unknown) => {
-          log.error('a single-use write could not be settled; its grant stays blocked', {
-            how,
-            connection: id,
-            error: errorText(error),
-          });
-        });
-      return {
-        used: () =>
-          ended(
-            'used',
-            credentials.spend(live).then(() => settleClaim(db, environmentId, id, claim)),
-          ),
-        refused: () => ended('refused', deleteClaim(db, environmentId, id, claim)),
-        unknown: () => ended('unknown', markUnknown(environmentId, id, claim)),
-      };
+      return openClaim(live, claim);
     },
   };
 }

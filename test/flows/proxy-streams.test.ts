@@ -1,0 +1,430 @@
+import { randomBytes } from 'node:crypto';
+import http from 'node:http';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import { always, answer, until } from '../support/evil.ts';
+import {
+  aLive,
+  anIntegration,
+  aProvider,
+  callHeaders,
+  callProxy,
+  handClock,
+  sha256,
+  startProxy,
+} from '../support/proxy.ts';
+import { createOpenList, recording, startProxyOverEvil } from '../support/proxy-evil.ts';
+
+const list = createOpenList();
+afterEach(() => list.close());
+
+const MIB = 1024 * 1024;
+const ok = answer(200, 'ok');
+
+/** The start of a call whose body and reading the test controls itself. */
+function openCall(port: number, options: { method?: string; path?: string; headers?: Record<string, string> } = {}) {
+  const request = http.request({
+    port,
+    host: '127.0.0.1',
+    agent: false,
+    method: options.method ?? 'GET',
+    path: options.path ?? '/proxy/x',
+    headers: { ...callHeaders, ...options.headers },
+  });
+  const response = new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve);
+    request.on('error', reject);
+  });
+  // The test looks at the promise when it wants to; a reset before is no unhandled rejection.
+  response.catch(() => undefined);
+  return { request, response };
+}
+
+function chunked(body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')]);
+}
+
+describe('bodies', () => {
+  it.each([
+    ['with a length', undefined],
+    ['chunked', 'chunked'],
+  ])('of 2 MB go up %s, byte for byte', async (_name, encoding) => {
+    const { script, requests } = recording(ok);
+    const { proxy } = await startProxyOverEvil(list, script);
+    const body = randomBytes(2 * MIB);
+    const headers: Record<string, string> =
+      encoding === undefined ? { 'content-length': String(body.length) } : { 'transfer-encoding': encoding };
+    const { request, response } = openCall(proxy.port, { method: 'POST', headers });
+    for (let i = 0; i < body.length; i += 50_000) request.write(body.subarray(i, i + 50_000));
+    request.end();
+    expect((await response).statusCode).toBe(200);
+    expect(sha256(requests[0]?.body ?? Buffer.alloc(0))).toBe(sha256(body));
+    expect(requests[0]?.headers[encoding === undefined ? 'content-length' : 'transfer-encoding']).toBe(
+      encoding ?? String(body.length),
+    );
+  });
+
+  it.each([0, 1, 64 * 1024, 64 * 1024 + 1, 300_000])('of %i bytes go up whole', async (length) => {
+    const { script, requests } = recording(ok);
+    const { proxy } = await startProxyOverEvil(list, script);
+    const body = randomBytes(length);
+    const got = await callProxy(proxy.port, '/proxy/x', { method: 'PUT', body });
+    expect(got.status).toBe(200);
+    expect(sha256(requests[0]?.body ?? Buffer.alloc(0))).toBe(sha256(body));
+    expect(requests[0]?.headers['content-length']).toBe(String(length));
+  });
+
+  it.each(['GET', 'DELETE'])('go up with %s too', async (method) => {
+    const { script, requests } = recording(ok);
+    const { proxy } = await startProxyOverEvil(list, script);
+    await callProxy(proxy.port, '/proxy/x', { method, body: 'query' });
+    expect(requests[0]?.body.toString()).toBe('query');
+  });
+
+  it('of 2 MB come down with a length, chunked and until the connection closes', async () => {
+    const body = randomBytes(2 * MIB);
+    const shapes = [
+      answer(200, body),
+      Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'), chunked(body)]),
+    ];
+    for (const shape of shapes) {
+      const { proxy } = await startProxyOverEvil(list, always(shape));
+      expect(sha256((await callProxy(proxy.port, '/proxy/x')).body)).toBe(sha256(body));
+    }
+    const closing = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n');
+      await connection.send(body);
+      connection.end();
+    });
+    expect(sha256((await callProxy(closing.proxy.port, '/proxy/x')).body)).toBe(sha256(body));
+  });
+
+  it('in a content coding stay as they are', async () => {
+    const packed = gzipSync('{"a":1}');
+    const { proxy } = await startProxyOverEvil(list, always(answer(200, packed, { 'content-encoding': 'gzip' })));
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect(got.headers['content-encoding']).toBe('gzip');
+    expect(got.body.equals(packed)).toBe(true);
+  });
+
+  it('reach the caller piece by piece: head first, then what has come', async () => {
+    const go = Promise.withResolvers<void>();
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+      await go.promise;
+      await connection.send('8\r\ndata: 1\n\r\n');
+    });
+    const { request, response } = openCall(proxy.port);
+    request.end();
+    const got = await response;
+    expect(got.headers['content-type']).toBe('text/event-stream');
+    const first = new Promise<string>((resolve) => got.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+    go.resolve();
+    expect(await first).toBe('data: 1\n');
+    request.destroy();
+  });
+});
+
+describe('Decompress: true', () => {
+  const text = JSON.stringify({ text: randomBytes(40_000).toString('hex') });
+
+  it.each([
+    ['gzip', gzipSync(text)],
+    ['deflate', deflateSync(text)],
+    ['br', brotliCompressSync(text)],
+  ])('inflates %s', async (coding, packed) => {
+    const { proxy } = await startProxyOverEvil(list, always(answer(200, packed, { 'content-encoding': coding })));
+    const got = await callProxy(proxy.port, '/proxy/x', { headers: { decompress: 'true' } });
+    expect(got.headers['content-encoding']).toBeUndefined();
+    expect(got.body.toString()).toBe(text);
+  });
+
+  it('leaves a plain or an unknown coding alone', async () => {
+    for (const headers of [{}, { 'content-encoding': 'snappy' }]) {
+      const { proxy } = await startProxyOverEvil(list, always(answer(200, 'plain', headers as Record<string, string>)));
+      const got = await callProxy(proxy.port, '/proxy/x', { headers: { decompress: 'true' } });
+      expect([got.body.toString(), got.headers['content-length']]).toEqual(['plain', '5']);
+    }
+  });
+
+  it.each([
+    ['a bomb', gzipSync(Buffer.alloc(64 * MIB))],
+    ['damaged bytes', Buffer.concat([gzipSync(text).subarray(0, 500), Buffer.from('garbage garbage')])],
+    ['bytes cut short', gzipSync(text).subarray(0, 2000)],
+  ])('never makes a whole answer of %s', async (_name, packed) => {
+    const { proxy } = await startProxyOverEvil(list, always(answer(200, packed, { 'content-encoding': 'gzip' })));
+    await expect(callProxy(proxy.port, '/proxy/x', { headers: { decompress: 'true' } })).rejects.toThrow();
+    await until(() => proxy.entries.length === 1);
+    expect(proxy.entries[0]).toMatchObject({ ok: false });
+  });
+
+  it('stops a body that inflates past the limit', async () => {
+    const { proxy } = await startProxyOverEvil(
+      list,
+      always(answer(200, gzipSync(randomBytes(MIB)), { 'content-encoding': 'gzip' })),
+      {
+        deps: { limits: { inflatedBytesMax: 1000 } },
+      },
+    );
+    await expect(callProxy(proxy.port, '/proxy/x', { headers: { decompress: 'true' } })).rejects.toThrow();
+    expect(proxy.entries[0]?.detail?.['code']).toBe('ERR_BODY_TOO_LARGE');
+  });
+});
+
+describe('back-pressure', () => {
+  it('of a caller that does not read stops the provider, and lets it go on later', async () => {
+    const body = randomBytes(32 * MIB);
+    let sent = 0;
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+      for (let i = 0; i < body.length; i += 64 * 1024) {
+        await connection.send(body.subarray(i, i + 64 * 1024));
+        sent = i;
+      }
+    });
+    const { request, response } = openCall(proxy.port);
+    request.end();
+    const got = await response;
+    // Nobody reads: what is under way settles at what sockets and buffers hold.
+    let before = -1;
+    await until(() => {
+      const still = sent === before && sent > 0;
+      before = sent;
+      return still && got.socket.bytesRead > 0;
+    });
+    expect(sent).toBeLessThan(24 * MIB);
+    const chunks: Buffer[] = [];
+    for await (const chunk of got) chunks.push(chunk as Buffer);
+    expect(sha256(Buffer.concat(chunks))).toBe(sha256(body));
+  });
+
+  it('of a provider that does not read stops the caller', async () => {
+    const length = 32 * MIB;
+    let received = 0;
+    let reader: Socket | undefined;
+    const server = createServer((socket) => {
+      reader = socket.pause().on('data', (chunk) => {
+        received += chunk.length;
+        if (received > length) socket.end(ok);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    list.add({ close: () => new Promise<void>((resolve) => void server.close(() => resolve())) });
+    const live = aLive(anIntegration(aProvider(`http://127.0.0.1:${port}`)));
+    const proxy = list.add(await startProxy({ allow: [`127.0.0.1:${port}`], live }));
+    const { request, response } = openCall(proxy.port, {
+      method: 'POST',
+      headers: { 'content-length': String(length) },
+    });
+    request.end(Buffer.alloc(length));
+    await until(() => reader !== undefined);
+    // Nobody reads: what is left at the caller settles.
+    let before = -1;
+    await until(() => {
+      const left = request.socket?.writableLength ?? 0;
+      const still = left === before;
+      before = left;
+      return still;
+    });
+    expect(before).toBeGreaterThan(8 * MIB);
+    reader?.resume();
+    expect((await response).statusCode).toBe(200);
+    expect(received).toBeGreaterThan(length);
+  });
+});
+
+describe('a caller that leaves', () => {
+  it('before the answer closes the call to the provider', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, async (connection) => void (await connection.request()));
+    const { request } = openCall(proxy.port);
+    request.on('error', () => undefined).end();
+    await until(() => evil.connections.length === 1);
+    await until(() => evil.connections[0]?.received().includes('\r\n\r\n') === true);
+    request.destroy();
+    await evil.connections[0]?.closed;
+    await until(() => proxy.entries.length === 1);
+    expect(proxy.entries[0]).toMatchObject({ ok: false, detail: { code: 'client_closed' } });
+    expect(proxy.goodCalls).toEqual([]);
+  });
+
+  it('within the answer closes the call to the provider', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+    });
+    const { request, response } = openCall(proxy.port);
+    request.end();
+    (await response).on('error', () => undefined);
+    request.destroy();
+    await evil.connections[0]?.closed;
+    await until(() => proxy.entries.length === 1);
+    expect(proxy.entries[0]?.detail).toMatchObject({ code: 'client_closed', status: 200 });
+  });
+
+  it('within its own body closes the call to the provider', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, async (connection) => void (await connection.head()));
+    const { request } = openCall(proxy.port, { method: 'POST', headers: { 'content-length': '200000' } });
+    request.on('error', () => undefined);
+    request.write(Buffer.alloc(100_000));
+    await until(() => evil.connections.length === 1);
+    await until(() => (evil.connections[0]?.received().length ?? 0) > 1000);
+    request.destroy();
+    await evil.connections[0]?.closed;
+    await until(() => proxy.entries.length === 1);
+    expect(proxy.entries[0]?.detail?.['code']).toBe('client_closed');
+  });
+});
+
+describe('an answer that breaks off is never a short success', () => {
+  const half = 'half of it';
+  const broken: [string, string, 'end' | 'reset'][] = [
+    ['length, then end', `HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n${half}`, 'end'],
+    ['length, then reset', `HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n${half}`, 'reset'],
+    ['chunks, then end', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n${half}\r\n`, 'end'],
+    ['half a chunk, then end', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n${half}`, 'end'],
+    ['broken chunk size', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n${half}\r\nzz\r\n`, 'end'],
+    ['no length, then reset', `HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${half}`, 'reset'],
+    ['length, no body at all', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n', 'end'],
+  ];
+
+  it.each(broken)('%s', async (_name, bytes, how) => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send(bytes);
+      // The head has gone through before the end comes.
+      await until(() => connection.socket.writableLength === 0);
+      connection[how]();
+    });
+    await expect(callProxy(proxy.port, '/proxy/x')).rejects.toThrow();
+    await until(() => proxy.entries.length === 1);
+    expect(proxy.entries[0]).toMatchObject({ ok: false, detail: { status: 200 } });
+    expect(proxy.goodCalls).toEqual([]);
+  });
+
+  it('also for an HTTP/1.0 caller, whose body ends with the connection', async () => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n${half}\r\n`);
+      await until(() => seen.includes(half));
+      connection.reset();
+    });
+    let seen = '';
+    const ended = await new Promise<string>((resolve) => {
+      const socket = connect(proxy.port, '127.0.0.1', () => {
+        const lines = Object.entries(callHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket.write(`GET /proxy/x HTTP/1.0\r\n${lines.join('')}\r\n`);
+      });
+      socket.on('data', (chunk) => (seen += chunk.toString()));
+      socket.on('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? 'error'));
+      socket.on('end', () => resolve('a clean end'));
+    });
+    expect(ended).toBe('ECONNRESET');
+  });
+
+  it('after the limit of bytes', async () => {
+    const { proxy } = await startProxyOverEvil(list, always(answer(200, Buffer.alloc(5000))), {
+      deps: { limits: { responseBytesMax: 1000 } },
+    });
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([got.status, got.json()]).toMatchObject([500, { code: 'ERR_BODY_TOO_LARGE', status: 500 }]);
+  });
+});
+
+describe('slow sides', () => {
+  it('a provider without an answer in time gives 500 ETIMEDOUT', async () => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => void (await connection.request()), {
+      deps: { limits: { headersTimeoutMs: 1000 } },
+    });
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([got.status, got.json()]).toMatchObject([500, { code: 'ETIMEDOUT', method: 'GET', status: 500 }]);
+  });
+
+  it('a provider that stops in the middle cuts the answer', async () => {
+    const { proxy } = await startProxyOverEvil(
+      list,
+      async (connection) => {
+        await connection.request();
+        await connection.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+      },
+      { deps: { limits: { bodyIdleTimeoutMs: 1000 } } },
+    );
+    await expect(callProxy(proxy.port, '/proxy/x')).rejects.toThrow();
+  });
+
+  it('a caller that stops sending gets 408, and the provider is let go', async () => {
+    const hand = handClock();
+    const { proxy, evil } = await startProxyOverEvil(list, async (connection) => void (await connection.head()), {
+      clock: hand.clock,
+    });
+    const { request, response } = openCall(proxy.port, { method: 'POST', headers: { 'content-length': '200000' } });
+    request.write(Buffer.alloc(100_000));
+    await until(() => (evil.connections[0]?.received().length ?? 0) >= 100_000);
+    hand.advance(5_000);
+    hand.advance(60_000);
+    const got = await response;
+    expect([got.statusCode, got.headers.connection]).toEqual([408, 'close']);
+    await evil.connections[0]?.closed;
+  });
+
+  it('a caller that stops sending a small body gets 408, and nothing is sent', async () => {
+    const hand = handClock();
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok), { clock: hand.clock });
+    const { request, response } = openCall(proxy.port, { method: 'POST', headers: { 'content-length': '10' } });
+    let taken = false;
+    proxy.app.server.on('request', () => (taken = true));
+    request.write('12345');
+    await until(() => taken);
+    hand.advance(5_000);
+    hand.advance(60_000);
+    expect((await response).statusCode).toBe(408);
+    expect(evil.connections.length).toBe(0);
+  });
+
+  it('a caller that stops reading is cut off', async () => {
+    const hand = handClock();
+    const { proxy, evil } = await startProxyOverEvil(list, always(answer(200, Buffer.alloc(64 * MIB))), {
+      clock: hand.clock,
+    });
+    const { request, response } = openCall(proxy.port);
+    request.end();
+    const got = await response;
+    const failed = new Promise((resolve) => got.on('error', resolve));
+    let gone = false;
+    void evil.connections[0]?.closed.then(() => (gone = true));
+    await until(() => {
+      hand.advance(30_000);
+      return gone;
+    });
+    got.resume();
+    await failed;
+    expect(proxy.entries[0]?.detail?.['code']).toBe('client_stalled');
+  });
+});
+
+describe('limits of a request', () => {
+  it('refuse a body announced too large, before anything is sent', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok), { deps: { limits: { requestBytesMax: 1000 } } });
+    const got = await callProxy(proxy.port, '/proxy/x', { method: 'POST', body: 'x'.repeat(1001) });
+    expect([got.status, got.json()]).toMatchObject([413, { error: { code: 'request_too_large' } }]);
+    expect(evil.connections.length).toBe(0);
+  });
+
+  it('cut a chunked body that grows too large', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, async (connection) => void (await connection.head()), {
+      deps: { limits: { requestBytesMax: 1000 } },
+    });
+    const { request, response } = openCall(proxy.port, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
+    request.on('error', () => undefined);
+    request.write('x'.repeat(900));
+    await until(() => evil.connections.length === 1);
+    request.write('x'.repeat(200));
+    const got = await response;
+    expect(got.statusCode).toBe(413);
+    await evil.connections[0]?.closed;
+  });
+});
