@@ -127,10 +127,11 @@ export class State {
   }
 }
 
+/** Size at which each table is looked through next; doubled when little could go, so that adding stays cheap. */
+const nextLook = new WeakMap<object, number>();
+
 function forgetSome<T>(records: Map<string, T>, finished: (record: T) => boolean): void {
-  if (records.size < RECORDS_MAX) return;
-  for (const [key, record] of records) {
-    if (finished(record)) records.delete(key);
-    if (records.size < RECORDS_MAX / 2) return;
-  }
+  if (records.size < (nextLook.get(records) ?? RECORDS_MAX)) return;
+  for (const [key, record] of records) if (finished(record)) records.delete(key);
+  nextLook.set(records, Math.max(RECORDS_MAX, records.size * 2));
 }
