@@ -363,6 +363,24 @@ describe('the allow-list', () => {
     await evil.close();
   });
 
+  it('is asked again for every URL of an origin that was fine before', async () => {
+    const evil = await createEvil(always(answer(200, 'in')));
+    const upstream = createUpstream({ policy: () => ({ allow: [evil.pair] }), clock: systemClock, userAgent: 'x' });
+    await upstream.call({ method: 'GET', url: evil.url(), headers: {} });
+    for (const text of [
+      `blob:${evil.url().href}`,
+      `ws://${evil.pair}/`,
+      `http://user@${evil.pair}/`,
+      `http://:x@${evil.pair}/`,
+    ]) {
+      const called = upstream.call({ method: 'GET', url: new URL(text), headers: {} });
+      await expect(called, text).rejects.toMatchObject({ kind: 'egress_refused' });
+    }
+    expect(evil.connections).toHaveLength(1);
+    await upstream.destroy();
+    await evil.close();
+  });
+
   it('knows one spelling per pair', () => {
     expect(normalizePair('LOCALHOST:80')).toBe('localhost:80');
     expect(normalizePair('[::1]:3004')).toBe('[::1]:3004');

@@ -126,7 +126,8 @@ export function createUpstream(options: {
   function admit(url: URL, { allow, verdicts }: Generation): Target {
     const { origin } = url;
     const kept = verdicts.get(origin);
-    if (kept !== undefined && url.username === '' && url.password === '') return kept;
+    // A `blob:` URL has the origin of another scheme.
+    if (kept !== undefined && kept.protocol === url.protocol && url.username === '' && url.password === '') return kept;
     const target = readTarget(url, allow);
     if (verdicts.size >= VERDICTS_MAX) verdicts.clear();
     verdicts.set(origin, target);

@@ -5,7 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { BodyShield } from './body-shield.ts';
-import { failure, toFailure, type UpstreamFailure } from './failure.ts';
+import { codeOf, failure, toFailure, type UpstreamFailure } from './failure.ts';
 
 export type HeaderRecord = Record<string, string | string[]>;
 
@@ -18,7 +18,7 @@ export interface StreamRequest {
   /** `Host` is taken from the URL whatever stands here. Hop-by-hop headers must be gone (protocols/http.ts). */
   headers: readonly (readonly [string, string])[] | Record<string, string | string[]>;
   body?: Readable | Buffer | null;
-  /** From dispatch to the complete head of the answer, waiting for a free connection included. 0: no limit. */
+  /** Longest wait for a free connection, and then again for the complete head of the answer. 0: no limit. */
   headersTimeoutMs: number;
   /** Longest silence within the body while the sink is not pausing. 0: no limit. */
   bodyIdleTimeoutMs: number;
@@ -87,7 +87,7 @@ export class StreamExchange implements Dispatcher.DispatchHandler, StreamHandle 
     if (request.body === undefined || request.body === null || Buffer.isBuffer(request.body)) {
       this.body = request.body ?? null;
     } else {
-      this.#shield = new BodyShield(request.body, (cause) => this.abort(cause));
+      this.#shield = new BodyShield(request.body, (cause) => this.#lose(cause));
       this.body = this.#shield as unknown as Readable;
     }
   }
@@ -165,6 +165,8 @@ export class StreamExchange implements Dispatcher.DispatchHandler, StreamHandle 
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    // A resumed parser reports an empty piece first; pausing on it again would never end.
+    if (chunk.length === 0) return;
     this.#bytes += chunk.length;
     if (this.#state === 'body') {
       if (this.#bytes > this.#bytesMax) this.fail(this.#failure('too_large', 'ERR_BODY_TOO_LARGE'));
@@ -198,6 +200,12 @@ export class StreamExchange implements Dispatcher.DispatchHandler, StreamHandle 
   readonly #onAbortSignal = (): void => {
     this.abort(this.#signal?.reason instanceof Error ? this.#signal.reason : undefined);
   };
+
+  /** The body failed: its caller left, or undici destroyed it because it is longer than announced. */
+  #lose(cause: Error | undefined): void {
+    if (codeOf(cause) !== 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') this.abort(cause);
+    else this.fail(toFailure(cause, this.#pair, 'headers', this.#requestSent()));
+  }
 
   #settle(): void {
     this.#state = 'done';
