@@ -35,6 +35,12 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     reader.refresh(loaded, { force: false, refused: true, urgent: true }),
   );
 
+  function sweepQuietly(): void {
+    sweepCredentials(context, reader).catch((error: unknown) =>
+      log.warn('the sweep of credentials failed; it runs again in a minute', { error: errorText(error) }),
+    );
+  }
+
   async function wipe(tx: Sql, connection: Connection) {
     const row = await deleteCredential(tx, connection.environmentId, connection.id);
     await deleteClosedOf(tx, connection.environmentId, connection.id);
@@ -78,13 +84,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     sweep: () => sweepCredentials(context, reader),
     start() {
-      const run = () => {
-        sweepCredentials(context, reader).catch((error: unknown) =>
-          log.warn('the sweep of credentials failed; it runs again in a minute', { error: errorText(error) }),
-        );
-      };
-      run();
-      return clock.every(SWEEP_INTERVAL_MS, run);
+      sweepQuietly();
+      return clock.every(SWEEP_INTERVAL_MS, sweepQuietly);
     },
     async drain() {
       deps.killPoints.reach('K12');
