@@ -79,6 +79,13 @@ export async function initCluster(options: ClusterOptions): Promise<void> {
     if (output.failed) throw initFailed(output.text, account);
     await rename(draft, cluster);
     await syncFolder(parent);
+  } catch (error) {
+    if (error instanceof StartupError) throw error;
+    throw new StartupError(
+      `The database files could not be made in ${parent} (${errorText(error)}).`,
+      'Check free space and rights there (a network share may refuse the change of owner), or set DATABASE_URL.',
+      error,
+    );
   } finally {
     await rm(passwordFile, { force: true });
     await rm(draft, { recursive: true, force: true });

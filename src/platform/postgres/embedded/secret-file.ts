@@ -1,7 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StartupError } from '../../../base/errors.ts';
-import { randomSecret } from '../../../base/ids.ts';
 import { errorCode } from '../errors.ts';
 
 /** What `postgres.json` in the data directory holds; readable by its owner only. */
@@ -37,8 +36,9 @@ export async function readSecretFile(dataDir: string): Promise<SecretFile | unde
 /** Writes the file whole or not at all, and to the disk. */
 export async function writeSecretFile(dataDir: string, value: SecretFile): Promise<void> {
   const path = join(dataDir, NAME);
-  const draft = `${path}.${randomSecret().slice(0, 8)}`;
-  const file = await open(draft, 'wx', 0o600);
+  // One name, so that a kill leaves no more than one; the lock keeps others out.
+  const draft = `${path}.new`;
+  const file = await open(draft, 'w', 0o600);
   try {
     await file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`);
     await file.sync();

@@ -285,6 +285,7 @@ describe('refusals', () => {
       const error = await startError();
       expect(error.message).toContain(`${process.platform}-s390x`);
       expect(error.hint).toContain('DATABASE_URL');
+      expect(await readdir(scratch.path)).toEqual([]);
     } finally {
       Object.defineProperty(process, 'arch', { value });
     }

@@ -10,7 +10,7 @@ import { errorCode } from '../errors.ts';
 import { canTraverse, chooseAccount } from './account.ts';
 import { clusterOwner, initCluster, refuseOtherMajor, resetPassword } from './cluster.ts';
 import { takeLock } from './lock.ts';
-import { locateBinaries, makeOpenFolder } from './package.ts';
+import { findPackage, locateBinaries, makeOpenFolder } from './package.ts';
 import { launchPostmaster, stopOrphan, type Postmaster } from './postmaster.ts';
 import { readSecretFile, writeSecretFile, type SecretFile } from './secret-file.ts';
 
@@ -56,6 +56,7 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const { log, clock } = options;
+  const packageDir = await findPackage(options.packageDir);
   const dataDir = await openDataDir(options.dataDir);
   const releases: (() => Promise<void>)[] = [];
   const release = async () => {
@@ -71,7 +72,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       // Two copies of a data directory point to the same files; a lock beside the files sees that.
       releases.push(await takeLock({ path: join(dirname(cluster), 'hawser.lock'), what, log, clock }));
     }
-    const { postmaster, secret } = await run(options, dataDir, cluster, known);
+    const { postmaster, secret } = await run({ ...options, packageDir }, dataDir, cluster, known);
     let closing = false;
     const watch = async () => {
       const how = await postmaster.exited;
@@ -131,7 +132,7 @@ async function placeCluster(dataDir: string, { systemDir = SYSTEM_DIR, log }: Em
 }
 
 async function run(
-  options: EmbeddedOptions,
+  options: EmbeddedOptions & { packageDir: string },
   dataDir: string,
   cluster: string,
   known: SecretFile | undefined,
