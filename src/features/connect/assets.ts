@@ -11,7 +11,11 @@ export interface Assets {
 }
 
 const TYPES: Record<string, string> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8' };
-const DEFAULT_DIR = fileURLToPath(new URL('../../../web/connect/dist/', import.meta.url));
+/** The same folder from the sources and from the compiled `dist/src`. */
+const DEFAULT_DIR = fileURLToPath(import.meta.url).replace(
+  /(\/dist)?\/src\/features\/connect\/assets\.[tj]s$/,
+  '/web/connect/dist',
+);
 
 /** Reads the built files (`name-HASH.ext`). Errors: StartupError when they are not there. */
 export function readAssets(dir: string = DEFAULT_DIR): Assets {

@@ -17,6 +17,7 @@ import {
   readCallback,
   readTokenAnswer,
   type OAuthClient,
+  type TokenFailureKind,
 } from '../../protocols/oauth2/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { Attempt } from './access.ts';
@@ -31,6 +32,17 @@ import { selectFlowsOfBrowser, takeFlow, takeFlowByState } from './store-flows.t
 import { selectSessionById } from './store.ts';
 
 const STATE = /^[0-9a-f]{64}$/;
+
+/** Why a provider gives no token, in words for the developer. */
+const TOKEN_WORDS: Record<TokenFailureKind, string> = {
+  invalid_grant: 'it does not accept the code',
+  invalid_client: 'it does not accept the client id or secret of this integration',
+  invalid_scope: 'it does not grant the scope that was asked for',
+  refused: 'it refused',
+  rate_limited: 'it asks to come back later',
+  provider_down: 'it has a problem at the moment',
+  malformed: 'its answer could not be understood',
+};
 
 /** What became of a callback; everything the page and the redirect need. */
 export type Finish = {
@@ -159,10 +171,11 @@ async function exchange(
   const response = await deps.upstream.call({ ...request, url: deps.integrations.targetUrl(integration, request.url) });
   const token = readTokenAnswer(oauth2, response, deps.clock.now());
   if (!token.ok) {
-    progress.providerError = token.error;
-    const words = token.description ?? token.error;
-    const reason = words === undefined ? `status ${token.status}` : `${words} (status ${token.status})`;
-    throw errors.fail('token_err', { message: `${provider.displayName} did not give a token: ${reason}.` });
+    progress.providerError = token.kind === 'invalid_client' ? token.kind : token.error;
+    const said = [token.description ?? token.error, `status ${token.status}`].filter((part) => part !== undefined);
+    throw errors.fail('token_err', {
+      message: `${provider.displayName} gave no token: ${TOKEN_WORDS[token.kind]} (${said.join(', ')}).`,
+    });
   }
   const connectionConfig = { ...known, ...learn(integration, token.metadata) };
   const account = provider.account === undefined ? undefined : connectionConfig[provider.account.idFrom];
@@ -195,7 +208,7 @@ async function exchange(
  */
 async function takeTheFlow(deps: ConnectDeps, query: URLSearchParams, browser: Buffer | undefined): Promise<OAuthFlow> {
   const names = callbackStateNames(deps.providers.list());
-  const states = names.flatMap((name) => query.getAll(name)).filter((state) => state !== '');
+  const states = names.flatMap((name) => query.getAll(name));
   if (states.length > 0) {
     const valid = states.find((state) => STATE.test(state));
     const flow =

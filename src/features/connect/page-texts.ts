@@ -15,6 +15,7 @@ interface PageTexts {
 /** The kind of page for one of our error codes. `providerError` is the provider's own code. */
 export function kindOf(code: string, providerError?: string): PageKind {
   if (code === 'callback_err') return providerError === 'access_denied' ? 'refused' : 'provider';
+  if (providerError === 'invalid_client') return 'setup';
   if (code === 'state_cookie_err') return 'otherBrowser';
   if (['state_err', 'unknown_connect_session_token', 'invalid_connect_session_token_format'].includes(code))
     return 'over';

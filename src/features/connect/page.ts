@@ -13,6 +13,8 @@ export interface Result {
   kind: PageKind;
   /** Error type of the socket message. */
   errorType?: string;
+  /** The provider's own code, cleaned. */
+  providerError?: string | undefined;
   /** Text for the opener, and the details on the page. */
   message?: string;
   providerConfigKey?: string;
@@ -52,7 +54,12 @@ export function resultPage(
   const { clientId } = result;
   const payload = result.ok
     ? { providerConfigKey: result.providerConfigKey, connectionId: result.connectionId, clientId }
-    : { message: result.message ?? '', errorType: result.errorType ?? 'unknown_err', clientId };
+    : {
+        message: result.message ?? '',
+        errorType: result.errorType ?? 'unknown_err',
+        providerError: result.providerError,
+        clientId,
+      };
   const message = { type: result.ok ? 'nango_oauth_callback_success' : 'nango_oauth_callback_error', payload };
   const { title, text } = texts.kinds[result.kind];
   const details =

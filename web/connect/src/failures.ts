@@ -30,6 +30,7 @@ const FAILURES: Record<string, Failure> = {
 
 const SETUP = new Set([
   'provider_config_err',
+  'invalid_client',
   'auth_mode_err',
   'invalid_auth_mode',
   'invalid_scope',

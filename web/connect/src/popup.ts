@@ -4,6 +4,9 @@
  */
 import { attemptQuery, ConnectError, type Connected, type Integration } from './api.ts';
 
+/** Codes of providers that change what the person is told. */
+const PERSONAL = ['access_denied', 'invalid_client'];
+
 const WIDTH = 520;
 const HEIGHT = 720;
 /** Without an answer of the socket by then, the window goes on without it. */
@@ -58,6 +61,15 @@ export function startUrl(
   return `/oauth/connect/${encodeURIComponent(integration.unique_key)}?${attemptQuery(token, params, more)}`;
 }
 
+function failed(
+  providerError: string | undefined,
+  type: string | undefined,
+  message: string | undefined,
+): ConnectError {
+  const own = PERSONAL.find((code) => code === providerError);
+  return new ConnectError(own ?? type ?? 'unknown_err', message ?? '');
+}
+
 interface Said {
   type?: string;
   payload?: {
@@ -66,6 +78,7 @@ interface Said {
     connectionId?: string;
     message?: string;
     errorType?: string;
+    providerError?: string;
   };
 }
 
@@ -86,10 +99,7 @@ function waitForResult(socketPath: string, opened: Window) {
       resolve({ providerConfigKey: data['provider_config_key'] ?? '', connectionId: data['connection_id'] ?? '' });
     }
     if (data['message_type'] === 'error') {
-      const refused = data['provider_error'] === 'access_denied';
-      reject(
-        new ConnectError(refused ? 'access_denied' : (data['error_type'] ?? 'unknown_err'), data['error_desc'] ?? ''),
-      );
+      reject(failed(data['provider_error'], data['error_type'], data['error_desc']));
     }
   });
   // Proxies that know no WebSocket: the callback page tells us instead.
@@ -102,7 +112,7 @@ function waitForResult(socketPath: string, opened: Window) {
     if (said.type === 'nango_oauth_callback_success') {
       resolve({ providerConfigKey: payload.providerConfigKey ?? '', connectionId: payload.connectionId ?? '' });
     } else {
-      reject(new ConnectError(payload.errorType ?? 'unknown_err', payload.message ?? ''));
+      reject(failed(payload.providerError, payload.errorType, payload.message));
     }
     return true;
   };

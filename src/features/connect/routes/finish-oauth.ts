@@ -8,6 +8,9 @@ import { resultPage } from '../page.ts';
 import { withResult } from '../return-to.ts';
 import type { Sockets } from '../sockets.ts';
 
+/** Codes of providers that change what the person is told; others are covered by our own type. */
+const PERSONAL = ['access_denied', 'invalid_client'];
+
 /** Takes the provider's answer (wire contract C.3). */
 export function finishOAuthRoute(deps: ConnectDeps, assets: Assets, sockets: Sockets) {
   return defineRoute({
@@ -31,7 +34,7 @@ export function finishOAuthRoute(deps: ConnectDeps, assets: Assets, sockets: Soc
           : {
               provider_config_key: key,
               status: 'error',
-              error: finish.notice.provider_error === 'access_denied' ? 'access_denied' : finish.notice.error_type,
+              error: PERSONAL.find((code) => code === finish.notice.provider_error) ?? finish.notice.error_type,
             };
         return { redirect: withResult(finish.returnTo, result), headers: { 'cache-control': 'no-store' } };
       }
@@ -43,6 +46,7 @@ export function finishOAuthRoute(deps: ConnectDeps, assets: Assets, sockets: Soc
               kind: kindOf(finish.error.code, finish.notice.provider_error),
               errorType: finish.notice.error_type,
               message: finish.notice.error_desc,
+              providerError: finish.notice.provider_error,
               clientId: finish.wsClientId,
             },
         origin: deps.publicUrl().origin,

@@ -1,0 +1,475 @@
+/** Abuse of the connect flow (threats 2.6, cases 1–3, 6–12): each must be refused without a word to the provider. */
+import { createHash, randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startTestApp, type TestApp } from '../support/app.ts';
+import { beginFlow, cookieOf, sessionToken } from '../support/connect.ts';
+import { answeredFlow, followBack, pushableClock, rememberingLog } from './connect-helpers.ts';
+
+const time = pushableClock();
+const memory = rememberingLog();
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp({
+    clock: time.clock,
+    log: memory.log,
+    settings: { HAWSER_RETURN_ORIGINS: 'https://app.example.com' },
+  });
+});
+afterAll(async () => {
+  await app?.close();
+});
+afterEach(() => {
+  app.emulators.get('checkr').setKnob('echoState', true);
+});
+
+const tokenRequests = (): number => app.emulators.get('checkr').tokenRequestCount();
+
+describe('the state', () => {
+  it('200 mutated states make no token request', async () => {
+    const flow = await answeredFlow(app);
+    expect(mutations('a'.repeat(64)).length).toBeGreaterThanOrEqual(200);
+    const state = flow.back.searchParams.get('state') as string;
+    const code = flow.back.searchParams.get('code') as string;
+    const before = tokenRequests();
+    for (const mutated of mutations(state)) {
+      const search = `?code=${code}&${mutated}`;
+      const response = await followBack(app, search, flow.cookie);
+      expect([mutated.slice(0, 80), response.status]).toEqual([mutated.slice(0, 80), 400]);
+    }
+    expect(tokenRequests()).toBe(before);
+    // None of them spent the real one.
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    expect(tokenRequests()).toBe(before + 1);
+  });
+
+  it('works once', async () => {
+    const flow = await answeredFlow(app);
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    const before = tokenRequests();
+    const again = await followBack(app, flow.back, flow.cookie);
+    expect(again.status).toBe(400);
+    expect(await again.text()).toContain('state_err');
+    expect(tokenRequests()).toBe(before);
+  });
+
+  it('of 20 parallel callbacks one is exchanged, five times over', async () => {
+    for (let round = 0; round < 5; round++) {
+      const flow = await answeredFlow(app);
+      const before = tokenRequests();
+      const answers = await Promise.all(Array.from({ length: 20 }, () => followBack(app, flow.back, flow.cookie)));
+      expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
+      expect(tokenRequests()).toBe(before + 1);
+    }
+  });
+
+  it('ends after 10 minutes', async () => {
+    const flow = await answeredFlow(app);
+    const before = tokenRequests();
+    time.push(10 * 60_000 + 1_000);
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(400);
+    expect(tokenRequests()).toBe(before);
+  });
+
+  it('is stored as a hash, and the verifier and config sealed', async () => {
+    const flow = await answeredFlow(app, { query: { 'params[canary]': 'canary-value' } });
+    const state = flow.back.searchParams.get('state') as string;
+    const [row] = await app.db.query<{ row: string; state_hash: Buffer; sealed: Buffer }>(
+      'SELECT to_jsonb(f)::text AS row, state_hash, sealed FROM oauth_flow f ORDER BY created_at DESC LIMIT 1',
+    );
+    expect(row?.state_hash).toEqual(createHash('sha256').update(state).digest());
+    expect(row?.row).not.toContain(state);
+    expect(row?.sealed.toString('latin1')).not.toContain('canary-value');
+  });
+
+  it('one session makes one connection, also from two flows at once', async () => {
+    const token = await sessionToken(app, 'checkr-partner');
+    const one = await answeredFlow(app, { token });
+    const other = await answeredFlow(app, { token }); // another browser: another cookie
+    const answers = await Promise.all([
+      followBack(app, one.back, one.cookie),
+      followBack(app, other.back, other.cookie),
+    ]);
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 401]);
+  });
+});
+
+describe('the browser', () => {
+  it.each([
+    ['no cookie', () => ''],
+    ['a foreign cookie', () => `hawser_browser=${randomBytes(32).toString('hex')}`],
+    ['a malformed cookie', () => 'hawser_browser=abc'],
+    ['two cookies', (own: string) => `${own}; hawser_browser=${randomBytes(32).toString('hex')}`],
+    ['a cookie of a similar name', (own: string) => own.replace('hawser_browser', 'xhawser_browser')],
+  ])('with %s gets a page that offers to start again, and no connection', async (_, cookie) => {
+    const flow = await answeredFlow(app);
+    const before = tokenRequests();
+    const response = await followBack(app, flow.back, cookie(flow.cookie));
+    expect(response.status).toBe(400);
+    const html = await response.text();
+    expect(html).toContain('state_cookie_err');
+    expect(html).toContain('start again');
+    expect(tokenRequests()).toBe(before);
+    // The state is spent: the attacker cannot try it elsewhere.
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(400);
+    expect(tokenRequests()).toBe(before);
+  });
+
+  it('is not sent to return_to when it is the wrong one', async () => {
+    const flow = await answeredFlow(app, { query: { return_to: 'https://app.example.com/' } });
+    const response = await followBack(app, flow.back, '');
+    expect([response.status, response.headers.get('location')]).toEqual([400, null]);
+  });
+});
+
+describe('a provider that drops the state', () => {
+  const noState = async (cookie?: string) => {
+    app.emulators.get('checkr').setKnob('echoState', false);
+    const token = await sessionToken(app, 'checkr-partner');
+    const search = new URLSearchParams({ connect_session_token: token });
+    const response = await fetch(`${app.url}/oauth/connect/checkr-partner?${search}`, {
+      redirect: 'manual',
+      headers: cookie === undefined ? {} : { cookie },
+    });
+    const back = new URL(app.emulators.get('checkr').consent(response.headers.get('location') as string));
+    expect(back.searchParams.has('state')).toBe(false);
+    return { cookie: cookieOf(response), back };
+  };
+
+  it('is matched by the browser when one flow is open', async () => {
+    const flow = await noState();
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(400);
+  });
+
+  it('is refused in another browser, and without a cookie', async () => {
+    const flow = await noState();
+    const before = tokenRequests();
+    expect((await followBack(app, flow.back, `hawser_browser=${'a'.repeat(64)}`)).status).toBe(400);
+    expect((await followBack(app, flow.back)).status).toBe(400);
+    expect(tokenRequests()).toBe(before);
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+  });
+
+  it('is refused when two flows are open, and the next attempt works', async () => {
+    const one = await noState();
+    const two = await noState(one.cookie);
+    const before = tokenRequests();
+    const response = await followBack(app, two.back, one.cookie);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('more than one');
+    expect(tokenRequests()).toBe(before);
+    const three = await noState(one.cookie);
+    expect((await followBack(app, three.back, one.cookie)).status).toBe(200);
+  });
+
+  it('a second try in one session replaces the first', async () => {
+    app.emulators.get('checkr').setKnob('echoState', false);
+    const token = await sessionToken(app, 'checkr-partner');
+    const url = `${app.url}/oauth/connect/checkr-partner?connect_session_token=${token}`;
+    const first = await fetch(url, { redirect: 'manual' });
+    const cookie = cookieOf(first);
+    const second = await fetch(url, { redirect: 'manual', headers: { cookie } });
+    const back = new URL(app.emulators.get('checkr').consent(second.headers.get('location') as string));
+    expect((await followBack(app, back, cookie)).status).toBe(200);
+  });
+});
+
+describe('redirect_uri', () => {
+  it('is the configured one whatever the headers say', async () => {
+    const { port } = new URL(app.url);
+    const names = [
+      'evil.example',
+      'evil.example:443',
+      'localhost',
+      '127.0.0.1',
+      `localhost:${port}@evil.example`,
+      '[::1]',
+    ];
+    const forged = ['x-forwarded-host', 'x-forwarded-proto', 'forwarded', 'x-original-host', 'x-host'];
+    const seen = new Set<string | null>();
+    for (const host of names) {
+      for (const header of forged) {
+        const token = await sessionToken(app, 'checkbook');
+        const location = await rawStart(Number(port), `/oauth/connect/checkbook?connect_session_token=${token}`, {
+          host,
+          [header]: header === 'forwarded' ? `host=${host};proto=https` : header.endsWith('proto') ? 'https' : host,
+        });
+        seen.add(new URL(location).searchParams.get('redirect_uri'));
+      }
+    }
+    expect([...seen]).toEqual([`${app.url}/oauth/callback`]);
+  });
+});
+
+describe('return_to', () => {
+  it('refuses 120 addresses that are not exactly on the list', async () => {
+    const token = await sessionToken(app, 'checkr-partner');
+    const payloads = redirectPayloads(app.url);
+    expect(payloads.length).toBeGreaterThanOrEqual(120);
+    for (const payload of payloads) {
+      const search = new URLSearchParams({ connect_session_token: token, return_to: payload });
+      const response = await fetch(`${app.url}/oauth/connect/checkr-partner?${search}`, {
+        redirect: 'manual',
+        headers: { accept: 'application/json' },
+      });
+      expect([payload, response.status, response.headers.get('location')]).toEqual([payload, 400, null]);
+      expect(await response.json()).toMatchObject({ error: { code: 'return_to_not_allowed' } });
+    }
+  });
+});
+
+describe('the browser’s parameters', () => {
+  it('widen nothing', async () => {
+    const token = await sessionToken(app, 'checkbook', {
+      integrations_config_defaults: {
+        checkbook: { connection_config: { locked: 'by the app' }, authorization_params: { prompt: 'login' } },
+      },
+    });
+    const flow = await answeredFlow(app, {
+      key: 'checkbook',
+      emulator: 'checkbook',
+      token,
+      query: {
+        'params[oauth_scopes_override]': 'single-use',
+        'params[webhook_url]': 'https://evil.example/',
+        'params[locked]': 'by the browser',
+        'params[constructor]': 'x',
+        'authorization_params[scope]': 'single-use',
+        'authorization_params[redirect_uri]': 'https://evil.example/',
+        'authorization_params[state]': 'mine',
+        'authorization_params[client_id]': 'other',
+        'authorization_params[prompt]': 'none',
+        user_scope: 'admin',
+      },
+    });
+    const asked = new URL(flow.location).searchParams;
+    expect(asked.get('scope')).toBe('check');
+    expect(asked.get('redirect_uri')).toBe(`${app.url}/oauth/callback`);
+    expect(asked.get('state')).toMatch(/^[0-9a-f]{64}$/);
+    expect(asked.get('prompt')).toBe('login');
+    expect(asked.has('user_scope')).toBe(false);
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    const [row] = await app.db.query<{ connection_config: object; webhook_url_override: string | null }>(
+      'SELECT connection_config, webhook_url_override FROM connection ORDER BY id DESC LIMIT 1',
+    );
+    expect(row).toEqual({ connection_config: { locked: 'by the app' }, webhook_url_override: null });
+  });
+
+  it('do not decide which account was connected', async () => {
+    const flow = await answeredFlow(app, { query: { 'params[checkr_account_id]': 'someone-else' } });
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    const [row] = await app.db.query<{ account_id: string; connection_config: object }>(
+      'SELECT account_id, connection_config FROM connection ORDER BY id DESC LIMIT 1',
+    );
+    expect(row?.account_id).not.toBe('someone-else');
+    expect(row?.connection_config).toEqual({ checkr_account_id: row?.account_id });
+  });
+});
+
+describe('secrets', () => {
+  it('reach no log, whatever happens', async () => {
+    const canaries: string[] = [];
+    for (const name of ['none', 'server-error', 'html', 'truncated', 'lost-reply'] as const) {
+      if (name !== 'none') app.emulators.get('checkr').setFault({ name, on: 'token' });
+      const flow = await answeredFlow(app);
+      await followBack(app, flow.back, flow.cookie);
+      canaries.push(flow.token, flow.cookie.split('=')[1] as string);
+      canaries.push(...['state', 'code'].map((key) => flow.back.searchParams.get(key) as string));
+    }
+    canaries.push(
+      ...app.emulators
+        .get('checkr')
+        .apps()
+        .flatMap((one) => [one.liveSecret, one.testSecret]),
+    );
+    await app.services.activity.flush();
+    const stored = await app.db.query<{ row: string }>(
+      `SELECT to_jsonb(a)::text AS row FROM activity a UNION ALL SELECT to_jsonb(e)::text FROM event e
+       UNION ALL SELECT to_jsonb(c)::text FROM connection c`,
+    );
+    const text = `${memory.text()}\n${stored.map(({ row }) => row).join('\n')}`;
+    expect(canaries.length).toBeGreaterThan(20);
+    for (const canary of canaries) expect(text.includes(canary), canary.slice(0, 6)).toBe(false);
+  });
+});
+
+/** 200 wrong states, as query text. */
+function mutations(state: string): string[] {
+  const made: string[] = ['state=', 'state', `state=${state}&state=${state}`];
+  for (let i = 0; i < 64; i++) {
+    const other = state[i] === '0' ? '1' : '0';
+    made.push(`state=${state.slice(0, i)}${other}${state.slice(i + 1)}`);
+    made.push(`state=${state.slice(0, i)}`);
+  }
+  for (const suffix of ['a', '0', '%00', '%20', '%0a', '%0d%0a', '.', '=', '%26', "'", '"', '%27--', '%5c', '+']) {
+    made.push(`state=${state}${suffix}`, `state=${suffix}${state}`);
+  }
+  made.push(`state=${state.toUpperCase().replace(/^[0-9]+$/, 'F'.repeat(64))}X`);
+  made.push(`state=${createHash('sha256').update(state).digest('hex')}`);
+  for (const odd of ['null', 'undefined', '__proto__', 'constructor', '*', '%25', '0', '-1', '[object Object]']) {
+    made.push(`state=${odd}`);
+  }
+  made.push(`state=&state=${state}`, `state=${state}&state=`, `state=${state}&state=x`);
+  made.push(`state=${'a'.repeat(5_000)}`);
+  while (made.length < 200) made.push(`state=${randomBytes(32).toString('hex')}`);
+  return made;
+}
+
+/** Addresses that look allowed to one parser or another. */
+function redirectPayloads(own: string): string[] {
+  const good = 'https://app.example.com';
+  const evil = 'evil.example';
+  const made = [
+    '',
+    ' ',
+    '/',
+    '//',
+    '\\',
+    evil,
+    `//${evil}`,
+    `///${evil}`,
+    `/\\${evil}`,
+    `\\\\${evil}`,
+    `/%09/${evil}`,
+    `/%5c${evil}`,
+    `https:${evil}`,
+    `https:/${evil}`,
+    `https:///${evil}`,
+    `http:${evil}`,
+    `https:\\\\${evil}`,
+    `https:/\\${evil}`,
+    'javascript:alert(1)',
+    'JaVaScRiPt:alert(1)',
+    'java\tscript:alert(1)',
+    'data:text/html,<script>alert(1)</script>',
+    'vbscript:x',
+    'file:///etc/passwd',
+    'blob:https://app.example.com/x',
+    'about:blank',
+    'ftp://app.example.com/',
+    'ws://app.example.com/',
+    'mailto:a@app.example.com',
+    'view-source:https://app.example.com',
+    'app.example.com',
+    'http://app.example.com/',
+    'HTTP://app.example.com/',
+    'https://app.example.com:444/',
+    'https://app.example.com:80/',
+    'https://app.example.com.',
+    'https://app.example.com./',
+    'https://APP.example.com.evil.example/',
+    `${good}.${evil}`,
+    `${good}@${evil}`,
+    `${good}:pw@${evil}`,
+    `${good}%40${evil}`,
+    `${good}\\@${evil}`,
+    `${good}\\.${evil}`,
+    `https://${evil}\\@app.example.com`,
+    `https://${evil}#@app.example.com`,
+    `https://${evil}?@app.example.com`,
+    `https://${evil}/app.example.com`,
+    `https://${evil}/https://app.example.com`,
+    `https://user@app.example.com/`,
+    'https://user:pw@app.example.com/',
+    'https://@app.example.com/',
+    'https://:@app.example.com/',
+    `https://app.example.com%2f@${evil}`,
+    `https://app.example.com%00.${evil}`,
+    `https://app.example.com%0d%0a.${evil}`,
+    'https://app。example。com.evil.example',
+    'https://app.example.com\u3002evil.example',
+    'https://ａｐｐ.example.com/',
+    'https://app.example.com\u2044evil',
+    'https://app.example.com/\u0000',
+    'https://app.example.com/\r\nSet-Cookie: a=b',
+    'https://app.example.com/\n',
+    ' https://app.example.com/',
+    'https://app.example.com/ ',
+    '\thttps://app.example.com/',
+    'https://app\t.example.com/',
+    'ht\ntps://app.example.com/',
+    'https://app.example.com/\\evil',
+    'https:app.example.com',
+    'https://[::1]/',
+    'https://127.0.0.1/',
+    'https://2130706433/',
+    'https://0x7f.1/',
+    'https://app.example.com:0/',
+    'https://app.example.com:65536/',
+    'https://app.example.com:abc/',
+    'https://example.com/',
+    'https://sub.app.example.com/',
+    'https://xapp.example.com/',
+    'https://app-example.com/',
+    'https://app.example.co/',
+    'https://app.example.com%2eevil.example',
+    own.replace('http:', 'https:'),
+    own.replace('localhost', '127.0.0.1'),
+    own.replace('localhost', 'localhost.evil.example'),
+    `${own}.${evil}`,
+    `${own}@${evil}`,
+    own.replace('//', '//evil@'),
+    `http://localhost/`,
+    `http://localhost:1/`,
+    'https://null/',
+    'null',
+    'undefined',
+    'https://',
+    'http://',
+    'https://?',
+    'https://#',
+    'https://.',
+    'https://..',
+    'https://-',
+    'http://[',
+    'http://]',
+    'https://app.example.com:443@evil.example/',
+    'https://app.example.com&@evil.example',
+    'https://evil.example/?u=https://app.example.com/',
+    'https://evil.example/#https://app.example.com/',
+    'https://app.example.com@evil.example/@app.example.com',
+    'https://evil.example:443/app.example.com',
+    'intent://app.example.com#Intent;scheme=https;end',
+    'x-app://callback',
+    '//app.example.com',
+    '///app.example.com',
+    '/path',
+    'path',
+    '?x=1',
+    '#x',
+    './',
+    '../',
+    '.',
+    'https://app.example.com{}.evil.example/',
+    'https://app.example.com;evil.example',
+    'https://app.example.com,evil.example/',
+    "https://app.example.com'.evil.example",
+    'https://xn--app-.example.com/',
+    'https://app.example.com<evil.example>',
+    'https://app.example.com|evil.example/',
+  ];
+  return [...new Set(made)].filter((payload) => payload !== '');
+}
+
+/** A start with a Host header of one's own, which fetch does not allow. */
+function rawStart(port: number, path: string, headers: Record<string, string>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, path, headers }, (response) => {
+      response.resume();
+      const { location } = response.headers;
+      if (location === undefined) reject(new Error(`no redirect: ${response.statusCode}`));
+      else resolve(location);
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+describe('supporting facts', () => {
+  it('an authorize URL carries no secret', async () => {
+    const token = await sessionToken(app, 'checkbook');
+    const { location } = await beginFlow(app.url, 'checkbook', token);
+    expect(location).not.toContain(token);
+    for (const one of app.emulators.get('checkbook').apps()) expect(location).not.toContain(one.liveSecret);
+  });
+});
