@@ -214,8 +214,12 @@ async function send(outgoing: ServerResponse, outcome: Outcome, headOnly: boolea
 async function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const message = `The emulators cannot listen on ${host}:${port} (${error.code ?? 'unknown'}).`;
-      reject(new StartupError(message, 'Choose another port, or stop the program that uses it.', error));
+      const message =
+        error.code === 'EADDRINUSE'
+          ? `Port ${port} on ${host}, for the emulators, is taken by another program.`
+          : `The emulators cannot listen on ${host}:${port} (${error.code ?? 'unknown'}).`;
+      const hint = 'Stop that program, or choose another port with HAWSER_EMULATOR_PORT or --port.';
+      reject(new StartupError(message, hint, error));
     });
     server.listen(port, host, resolve);
   });

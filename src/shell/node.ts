@@ -199,9 +199,16 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         }),
     ],
   });
-  const sockets = connect.attachSockets(app.server);
-  const port = await listen(app, config);
+  let port: number;
+  try {
+    port = await listen(app, config);
+  } catch (error) {
+    await app.close();
+    await closeServices(services);
+    throw error;
+  }
   publicUrl ??= `http://localhost:${port}`;
+  const sockets = connect.attachSockets(app.server);
   await sockets.ready;
 
   const stopCredentials = credentials.start();
@@ -222,14 +229,19 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         await stopDisconnects();
         await sockets.close();
         await app.close();
-        await credentials.drain();
-        await connections.close();
-        await activity.close();
-        await upstream.close();
+        await closeServices(services);
       })();
       return closing;
     },
   };
+}
+
+/** Finishes what is under way and writes what is queued; then lets go of every socket. */
+async function closeServices({ credentials, connections, activity, upstream }: Services): Promise<void> {
+  await credentials.drain();
+  await connections.close();
+  await activity.close();
+  await upstream.close();
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<number> {

@@ -172,7 +172,7 @@ describe('connections', () => {
     expect(listed.connections.map((one) => one.connection_id)).toEqual([connectionId]);
     expect(listed.connections[0]).toMatchObject({ end_user: { id: 'end-2' }, tags: { team: 'blue' } });
     expect((await nango.listConnections({ search: 'TWO@' })).connections).toHaveLength(1);
-    expect((await nango.listConnections({ integrationId: ['xref'] })).connections).toHaveLength(0);
+    expect((await nango.listConnections({ integrationId: 'xref' })).connections).toHaveLength(0);
 
     const session = await nango.createReconnectSession({
       connection_id: connectionId,

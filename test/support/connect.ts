@@ -64,7 +64,9 @@ export async function finishFlow(
   options: { emulator?: EmulatorName; user?: string } = {},
 ): Promise<ConnectedAccount> {
   const name = options.emulator ?? (new URL(flow.location).pathname.split('/')[1] as EmulatorName);
-  const callback = app.emulators.get(name).consent(flow.location, options.user === undefined ? {} : { user: options.user });
+  const callback = app.emulators
+    .get(name)
+    .consent(flow.location, options.user === undefined ? {} : { user: options.user });
   const before = new Set(await idsOf(app));
   const response = await fetch(callback, { redirect: 'manual', headers: { cookie: flow.cookie } });
   const text = await response.text();

@@ -3,7 +3,7 @@
  * integration for it whose provider is played by the emulator.
  */
 import { isHawserError } from '../../base/errors.ts';
-import type { Emulators, EmulatorName } from '../../../emulators/index.ts';
+import { AppError, type App, type Emulators, type EmulatorName } from '../../../emulators/index.ts';
 import type { Services } from '../node.ts';
 
 /** Integration key → catalogue name and the emulator that plays it. */
@@ -23,10 +23,8 @@ export async function seedDev(services: Services, emulators: Emulators, callback
   const environment = await services.environments.byName('dev');
   if (environment === undefined) throw new Error('the dev environment is missing');
   for (const { key, provider, emulator } of SEEDED) {
-    const app = emulators.get(emulator).ensureApp(APP_NAME, {
-      url: new URL('/', callbackUrl).href,
-      redirectUri: callbackUrl,
-    });
+    const app = register(services, emulators, emulator, callbackUrl);
+    if (app === undefined) continue;
     const client = {
       type: 'OAUTH2' as const,
       clientId: app.clientId,
@@ -44,5 +42,20 @@ export async function seedDev(services: Services, emulators: Emulators, callback
     } else if (existing.emulated && existing.client?.clientId !== app.clientId) {
       await services.integrations.update(environment.id, key, { client });
     }
+  }
+}
+
+/** The app at the emulator; undefined when the callback address is none that a provider would take. */
+function register(services: Services, emulators: Emulators, name: EmulatorName, callbackUrl: string): App | undefined {
+  try {
+    const url = new URL('/', callbackUrl).href;
+    return emulators.get(name).ensureApp(APP_NAME, { url, redirectUri: callbackUrl });
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    services.log.warn('the example integration was not made: its provider refuses the callback address', {
+      emulator: name,
+      callbackUrl,
+    });
+    return undefined;
   }
 }
