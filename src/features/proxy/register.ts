@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isHawserError } from '../../base/errors.ts';
 import { grantsScope, type Principal } from '../../base/route.ts';
+import { connectionErrors } from '../connections/index.ts';
 import type { LiveConnection } from '../credentials/index.ts';
+import { integrationErrors } from '../integrations/index.ts';
 import { proxyErrors } from './errors.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
@@ -63,9 +66,12 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     const environmentId = principal.environment.id;
     const live = deps.credentials.peek(environmentId, call.integrationKey, call.connectionId);
     if (live !== undefined) return forward(call, live, request, reply);
-    return deps.credentials
-      .live(environmentId, call.integrationKey, call.connectionId)
-      .then((loaded) => forward(call, loaded, request, reply));
+    return deps.credentials.live(environmentId, call.integrationKey, call.connectionId).then(
+      (loaded) => forward(call, loaded, request, reply),
+      (error: unknown) => {
+        throw withStatusOfThisRoute(error);
+      },
+    );
   }
 
   function forward(call: Call, live: LiveConnection, request: FastifyRequest, reply: FastifyReply): void {
@@ -84,4 +90,15 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     });
     exchange.start();
   }
+}
+
+/** The same codes have other statuses here than elsewhere (wire contract A.4, B.11 step 1). */
+function withStatusOfThisRoute(error: unknown): unknown {
+  if (isHawserError(error, 'unknown_provider_config')) {
+    return integrationErrors.fail('unknown_provider_config', { status: 404, cause: error });
+  }
+  if (isHawserError(error, 'unknown_connection')) {
+    return connectionErrors.fail('unknown_connection', { status: 400, cause: error });
+  }
+  return error;
 }

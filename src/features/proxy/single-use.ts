@@ -84,7 +84,11 @@ export function createSingleUseWrites(
         else if (outcome === 'unknown') await markUnknown(environmentId, id, claim);
         else {
           await credentials.spend(live);
-          await settleClaim(db, environmentId, id, claim);
+          await db.transaction(async (tx) => {
+            // A state that says "reconnect" is no way around: a spent grant is spent.
+            await connections.setState(tx, { environmentId, id, state: 'spent', from: ['needs_reauth'] });
+            await settleClaim(tx, environmentId, id, claim);
+          });
         }
       } catch (error) {
         // The claim stays and keeps refusing writes: the safe side.
