@@ -6,6 +6,8 @@
 const CODE_CHARS_MAX = 100;
 const TEXT_CHARS_MAX = 300;
 const MASK = '[…]';
+/** Shorter runs are words and codes such as `AADSTS70008`. */
+const RUN_CHARS_MIN = 12;
 /** Known secrets shorter than this would mask ordinary words. */
 const SECRET_CHARS_MIN = 4;
 
@@ -28,7 +30,7 @@ function clean(text: string | undefined, charsMax: number, secrets: readonly str
   }
   line = line
     .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
-    .replaceAll(/[A-Za-z0-9+/=_~.%:-]{12,}/g, (run) => (looksSecret(run) ? MASK : run))
+    .replaceAll(/[A-Za-z0-9+/=_~.%:-]+/g, (run) => (looksSecret(run) ? MASK : run))
     .trim();
   if (line === '') return undefined;
   return line.length > charsMax ? `${line.slice(0, charsMax - 1)}…` : line;
@@ -51,7 +53,9 @@ function formsOf(secret: string): string[] {
  * Tokens have digits or mixed case in one long run; error codes and words of sentences do not. Words joined by `_ . - :
  * /` are judged one by one, so that `urn:ietf:params:oauth` or a link to documentation stays readable.
  */
-function looksSecret(run: string): boolean {
+function looksSecret(text: string): boolean {
+  const run = text.replace(/[.:/-]+$/, '');
+  if (run.length < RUN_CHARS_MIN) return false;
   if (/^[A-Za-z]+(?:[_.:/-]+[A-Za-z]+)*[_.:/-]*$/.test(run)) {
     return run.split(/[_.:/-]+/).some((word) => word.length >= 20 || (word.length >= 12 && isMixed(word)));
   }
