@@ -29,7 +29,7 @@ export async function readSecretFile(dataDir: string): Promise<SecretFile | unde
   }
   throw new StartupError(
     `${path} cannot be read as what Hawser wrote there.`,
-    'Remove it: the database files stay, and get a new password at the next start.',
+    `Restore it from a backup. If the database files lie beside it in ${join(dataDir, 'pg')}, it may be removed: they get a new password at the next start.`,
   );
 }
 

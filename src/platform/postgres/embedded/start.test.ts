@@ -193,6 +193,7 @@ describe('whose files', () => {
     expect((await stat(first.cluster)).mode & 0o777).toBe(0o700);
     expect(await readJson(join(dataDir, 'postgres.json'))).toMatchObject({ cluster: first.cluster });
     await query(first.url, "CREATE TABLE kept AS SELECT 'here' AS word");
+    expect(await readFile(join(first.cluster, '../data-directory.txt'), 'utf8')).toBe(`${dataDir}\n`);
     // A copy of the data directory points to the same files.
     const copy = join(scratch.path, 'copy');
     await cp(dataDir, copy, { recursive: true });

@@ -1,4 +1,4 @@
-import { access, chmod, mkdir, realpath } from 'node:fs/promises';
+import { access, chmod, mkdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Client } from 'pg';
 import { StartupError } from '../../../base/errors.ts';
@@ -71,6 +71,8 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       await makeOpenFolder(dirname(cluster));
       // Two copies of a data directory point to the same files; a lock beside the files sees that.
       releases.push(await takeLock({ path: join(dirname(cluster), 'hawser.lock'), what, log, clock }));
+      // For a person who has lost postgres.json, or wonders whose files these are.
+      await writeFile(join(dirname(cluster), 'data-directory.txt'), `${dataDir}\n`);
     }
     const { postmaster, secret } = await run({ ...options, packageDir }, dataDir, cluster, known);
     let closing = false;
