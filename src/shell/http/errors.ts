@@ -44,18 +44,19 @@ const VALIDATION_CODES = {
   headers: 'invalid_headers',
 } as const;
 
-/** A part of the request that does not fit its schema; Fastify fills in which part. */
+/** A part of the request that does not fit its schema. */
 class SchemaError extends Error {
+  readonly part: keyof typeof VALIDATION_CODES;
   readonly issues: Issue[];
-  validationContext: keyof typeof VALIDATION_CODES = 'body';
-  constructor(issues: Issue[]) {
+  constructor(part: keyof typeof VALIDATION_CODES, issues: Issue[]) {
     super('request does not fit its schema');
+    this.part = part;
     this.issues = issues;
   }
 }
 
 /** Fastify's validator for zod schemas. */
-export function compileValidator({ schema }: { schema: unknown }) {
+export function compileValidator({ schema, httpPart }: { schema: unknown; httpPart?: string | undefined }) {
   return (data: unknown): { value: unknown } | { error: Error } => {
     const parsed = (schema as ZodType).safeParse(data);
     if (parsed.success) return { value: parsed.data };
@@ -64,7 +65,7 @@ export function compileValidator({ schema }: { schema: unknown }) {
       message,
       path: path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
     }));
-    return { error: new SchemaError(issues) };
+    return { error: new SchemaError(httpPart as keyof typeof VALIDATION_CODES, issues) };
   };
 }
 
@@ -72,7 +73,7 @@ export function compileValidator({ schema }: { schema: unknown }) {
 export function toHawserError(error: unknown): HawserError {
   if (error instanceof HawserError) return error;
   if (error instanceof SchemaError) {
-    return httpErrors.fail(VALIDATION_CODES[error.validationContext], { errors: error.issues });
+    return httpErrors.fail(VALIDATION_CODES[error.part], { errors: error.issues });
   }
   const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return httpErrors.fail('invalid_content_type', { cause: error });

@@ -36,6 +36,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   const app = fastify({
     genReqId: randomId,
     trustProxy: false,
+    exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 1_024, ignoreTrailingSlash: true },
     // Long bodies and streamed answers have their own idle limits on the proxy; 0 means no total limit here.
     requestTimeout: 0,

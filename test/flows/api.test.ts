@@ -1,0 +1,441 @@
+/** Auth, strictness, error codes and shapes of every JSON route (wire contract A, B). */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callApi, startTestApp, type TestApp } from '../support/app.ts';
+import { connectAccount, sessionToken } from '../support/connect.ts';
+
+let app: TestApp;
+let connectionId: string;
+beforeAll(async () => {
+  app = await startTestApp();
+  connectionId = (await connectAccount(app, 'checkr-partner')).connectionId;
+});
+afterAll(() => app?.close());
+
+interface Operation {
+  method: string;
+  path: string;
+}
+
+/** Every documented route, from the server's own description. */
+async function operations(): Promise<Operation[]> {
+  const { body } = await callApi(app.url, app.apiKey, 'GET', '/openapi.json');
+  expect(body.openapi).toBe('3.1.0');
+  return Object.entries(body.paths as Record<string, Record<string, unknown>>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path })),
+  );
+}
+
+/** A call without key, with another header, or with another key. */
+function raw(operation: Operation, headers: Record<string, string>) {
+  const path = operation.path.replaceAll(/\{[^}]+\}/g, 'some');
+  return fetch(app.url + path, { method: operation.method, headers, redirect: 'manual' });
+}
+
+/** Routes that nobody's secret opens, with the reason they are open. */
+const PUBLIC = [/^\/api-auth\//, /^\/auth\//, /^\/oauth2?\//, /^\/connect\/telemetry$/, /^\/images\//];
+
+describe('auth', () => {
+  it('every documented route but the browser ones asks for a key, and says what is wrong with it', async () => {
+    const all = await operations();
+    // An answer to HEAD has no body to look at.
+    const closed = all.filter(({ method, path }) => method !== 'HEAD' && !PUBLIC.some((pattern) => pattern.test(path)));
+    expect(closed.length).toBeGreaterThan(15);
+    for (const operation of closed) {
+      const name = `${operation.method} ${operation.path}`;
+      const cases: [Record<string, string>, string[]][] = [
+        [{}, ['missing_auth_header']],
+        [{ authorization: 'Basic eDp5' }, ['malformed_auth_header']],
+        [{ authorization: 'Bearer not-a-uuid' }, ['invalid_secret_key_format', 'invalid_connect_session_token_format']],
+        [
+          { authorization: `Bearer ${crypto.randomUUID()}` },
+          ['unknown_account', 'invalid_connect_session_token_format'],
+        ],
+      ];
+      for (const [headers, codes] of cases) {
+        const response = await raw(operation, headers);
+        expect(response.status, name).toBe(401);
+        const { error } = (await response.json()) as { error: { code: string; message: string } };
+        expect(codes, name).toContain(error.code);
+        expect(error.message.length).toBeGreaterThan(10);
+      }
+    }
+  });
+
+  it('a key of one environment sees nothing of another', async () => {
+    const other = (method: string, path: string, body?: unknown) =>
+      callApi(app.url, app.prodApiKey, method, path, body);
+    expect((await other('GET', '/connections')).body.connections).toEqual([]);
+    expect((await other('GET', '/integrations')).body.data).toEqual([]);
+    expect((await other('GET', '/integrations/checkr-partner')).status).toBe(404);
+    const query = '?provider_config_key=checkr-partner';
+    expect((await other('GET', `/connections/${connectionId}${query}`)).body.error.code).toBe(
+      'unknown_provider_config',
+    );
+    expect((await other('DELETE', `/connections/${connectionId}${query}`)).status).toBe(400);
+    const proxied = await callApi(app.url, app.prodApiKey, 'GET', '/proxy/v1/account', undefined, {
+      'provider-config-key': 'checkr-partner',
+      'connection-id': connectionId,
+    });
+    expect(proxied.status).toBe(404);
+  });
+
+  it('a key with fewer scopes does only that, and is told the scope it lacks', async () => {
+    const environment = (await app.services.environments.byName('dev')) as { id: number };
+    const { secret } = await app.services.environments.createKey({
+      environmentId: environment.id,
+      displayName: 'reader',
+      scopes: ['environment:connections:read', 'environment:integrations:*'],
+    });
+    const limited = (method: string, path: string) => callApi(app.url, secret, method, path);
+    expect((await limited('GET', '/integrations')).status).toBe(200);
+    const listed = await limited('GET', '/connections');
+    expect(listed.status).toBe(403);
+    expect(listed.body.error).toEqual({
+      code: 'forbidden',
+      message:
+        'Insufficient scope. Required one of: environment:connections:list or environment:connections:list_credentials',
+    });
+    const path = `/connections/${connectionId}?provider_config_key=checkr-partner`;
+    const read = await limited('GET', path);
+    expect(read.status).toBe(200);
+    expect(read.body.credentials).toEqual({});
+    expect((await limited('GET', `${path}&force_refresh=true`)).body.error.code).toBe('forbidden');
+    expect((await limited('GET', `${path}&refresh_token=true`)).status).toBe(403);
+    const proxied = await callApi(app.url, secret, 'GET', '/proxy/v1/account', undefined, {
+      'provider-config-key': 'checkr-partner',
+      'connection-id': connectionId,
+    });
+    expect(proxied.body.error).toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('environment:proxy'),
+    });
+  });
+
+  it('a connect session opens its own routes and no route of the app’s backend', async () => {
+    const token = await sessionToken(app, 'xref');
+    const asSession = (method: string, path: string) => callApi(app.url, token, method, path);
+    const integrations = await asSession('GET', '/integrations');
+    expect(integrations.body.data.map((one: { unique_key: string }) => one.unique_key)).toEqual(['xref']);
+    expect((await asSession('GET', '/connect/session')).status).toBe(200);
+    expect((await asSession('GET', '/providers/xref')).status).toBe(200);
+    for (const path of [
+      '/connections',
+      '/integrations/xref',
+      `/connections/${connectionId}?provider_config_key=xref`,
+    ]) {
+      expect((await asSession('GET', path)).status).toBe(401);
+    }
+    expect((await asSession('DELETE', '/connect/session')).status).toBe(204);
+    expect((await asSession('GET', '/connect/session')).body.error.code).toBe('unknown_connect_session_token');
+  });
+});
+
+describe('strictness', () => {
+  const key = 'provider_config_key=checkr-partner';
+  it.each([
+    ['GET', '/integrations?x=1', undefined, 400, 'invalid_query_params', ['query']],
+    ['GET', '/connections?limit=5000', undefined, 400, 'invalid_query_params', ['limit']],
+    ['GET', '/connections?nobody=1', undefined, 400, 'invalid_query_params', undefined],
+    ['GET', '/connections?tags[1]=x', undefined, 400, 'invalid_query_params', undefined],
+    ['GET', '/connections/a%00b?provider_config_key=x', undefined, 400, 'invalid_uri_params', ['connectionId']],
+    ['GET', `/connections/${'a'.repeat(256)}?${key}`, undefined, 400, 'invalid_uri_params', ['connectionId']],
+    ['GET', '/connections/nobody', undefined, 400, 'invalid_query_params', ['provider_config_key']],
+    ['GET', `/connections/nobody?${key}`, undefined, 404, 'not_found', undefined],
+    ['GET', `/connections/nobody?${key}&force_refresh=yes`, undefined, 400, 'invalid_query_params', ['force_refresh']],
+    ['GET', '/connections/x?provider_config_key=nobody', undefined, 400, 'unknown_provider_config', undefined],
+    ['PATCH', `/connections/nobody?${key}`, { tags: {} }, 404, 'not_found', undefined],
+    ['PATCH', `/connections/nobody?${key}`, { unknown: 1 }, 400, 'invalid_body', undefined],
+    ['DELETE', `/connections/nobody?${key}`, undefined, 400, 'unknown_connection', undefined],
+    [
+      'POST',
+      '/connections/metadata',
+      { connection_id: 'nobody', provider_config_key: 'checkr-partner', metadata: {} },
+      404,
+      'unknown_connection',
+      undefined,
+    ],
+    [
+      'POST',
+      '/connections/metadata',
+      { connection_id: [], provider_config_key: 'x', metadata: {} },
+      400,
+      'invalid_body',
+      ['connection_id'],
+    ],
+    [
+      'POST',
+      '/connections/metadata',
+      { connection_id: 'a', provider_config_key: 'x', metadata: [] },
+      400,
+      'invalid_body',
+      ['metadata'],
+    ],
+    [
+      'POST',
+      '/connections',
+      { provider_config_key: 'nobody', credentials: { type: 'NONE' } },
+      404,
+      'not_found',
+      undefined,
+    ],
+    [
+      'POST',
+      '/connections',
+      { provider_config_key: 'xref', credentials: { type: 'API_KEY', apiKey: 'k' } },
+      400,
+      'invalid_body',
+      ['credentials', 'type'],
+    ],
+    [
+      'POST',
+      '/connections',
+      { provider_config_key: 'xref', credentials: { type: 'OAUTH2' } },
+      400,
+      'invalid_body',
+      ['credentials', 'access_token'],
+    ],
+    [
+      'POST',
+      '/connections',
+      { provider_config_key: 'xref', credentials: { type: 'OAUTH2', access_token: 'a'.repeat(16_385) } },
+      400,
+      'invalid_body',
+      ['credentials', 'access_token'],
+    ],
+    ['POST', '/integrations', { provider: 'xref' }, 400, 'invalid_body', ['unique_key']],
+    ['POST', '/integrations', { provider: 'xref', unique_key: 'a', surprise: 1 }, 400, 'invalid_body', undefined],
+    ['POST', '/integrations/quickstart', { provider: 'xref', unique_key: 'a' }, 400, 'invalid_body', undefined],
+    ['PATCH', '/integrations/nobody', { display_name: 'x' }, 404, 'not_found', undefined],
+    ['DELETE', '/integrations/nobody', undefined, 404, 'not_found', undefined],
+    ['POST', '/connect/sessions', {}, 400, 'invalid_body', undefined],
+    ['POST', '/connect/sessions', { end_user: { id: 'a', age: 4 } }, 400, 'invalid_body', ['end_user']],
+    [
+      'POST',
+      '/connect/sessions',
+      { end_user: { id: 'a' }, allowed_integrations: ['xref', 'nobody'] },
+      400,
+      'invalid_body',
+      ['allowed_integrations', 1],
+    ],
+    ['POST', '/connect/sessions', { tags: { '1x': 'y' } }, 400, 'invalid_body', undefined],
+    ['POST', '/connect/sessions', { tags: { A: 'y', a: 'z' } }, 400, 'invalid_body', undefined],
+    [
+      'POST',
+      '/connect/sessions/reconnect',
+      { connection_id: 'nobody', integration_id: 'xref' },
+      400,
+      'invalid_body',
+      undefined,
+    ],
+    ['GET', '/providers/nobody', undefined, 404, 'not_found', undefined],
+    ['GET', '/nothing/here', undefined, 404, 'not_found', undefined],
+  ] as [string, string, unknown, number, string, (string | number)[] | undefined][])(
+    '%s %s %j: %i %s',
+    async (method, path, body, status, code, issuePath) => {
+      const answer = await app.api(method, path, body);
+      expect(answer.status).toBe(status);
+      expect(answer.body.error.code).toBe(code);
+      expect(answer.body.error.message).toEqual(expect.any(String));
+      if (code.startsWith('invalid_') && issuePath !== undefined && issuePath[0] !== 'query') {
+        expect(answer.body.error.errors[0]).toMatchObject({ code: expect.any(String), path: issuePath });
+      }
+    },
+  );
+
+  it('broken JSON, another content type and a body that is too large', async () => {
+    const send = (body: string, type: string) =>
+      fetch(`${app.url}/connect/sessions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${app.apiKey}`, 'content-type': type },
+        body,
+      });
+    const cases: [string, string, number, string][] = [
+      ['{"a":', 'application/json', 400, 'invalid_json'],
+      ['{"__proto__":{"x":1}}', 'application/json', 400, 'invalid_json'],
+      ['a=b', 'application/x-www-form-urlencoded', 415, 'invalid_content_type'],
+      [JSON.stringify({ tags: { a: 'x'.repeat(1_100_000) } }), 'application/json', 413, 'request_too_large'],
+    ];
+    for (const [body, type, status, code] of cases) {
+      const response = await send(body, type);
+      expect(response.status).toBe(status);
+      expect(((await response.json()) as { error: { code: string } }).error.code).toBe(code);
+    }
+  });
+});
+
+describe('connections', () => {
+  it('imports OAuth 2, API key, Basic and none; the same id again overrides; the dates of this answer end in Z', async () => {
+    const make = (provider: string) =>
+      app.api('POST', '/integrations', { provider, unique_key: provider, custom: { emulated: 'false' } });
+    for (const provider of ['private-api-bearer', 'private-api-basic', 'unauthenticated']) {
+      expect((await make(provider)).status).toBe(200);
+    }
+    const bodies: [string, Record<string, unknown>, Record<string, unknown>][] = [
+      ['private-api-bearer', { type: 'API_KEY', apiKey: 'k-1' }, { type: 'API_KEY', apiKey: 'k-1' }],
+      [
+        'private-api-basic',
+        { type: 'BASIC', username: 'me', password: '' },
+        { type: 'BASIC', username: 'me', password: '' },
+      ],
+      ['unauthenticated', { type: 'NONE' }, {}],
+    ];
+    for (const [key, credentials, expected] of bodies) {
+      const made = await app.api('POST', '/connections', {
+        provider_config_key: key,
+        connection_id: `imported-${key}`,
+        credentials,
+        metadata: { from: 'elsewhere' },
+        tags: { Origin: 'import' },
+      });
+      expect(made.status).toBe(201);
+      expect(made.body).toMatchObject({
+        credentials: expected,
+        metadata: { from: 'elsewhere' },
+        tags: { origin: 'import' },
+      });
+      expect(made.body.created_at).toMatch(/Z$/);
+    }
+    const oauth = (token: string) =>
+      app.api('POST', '/connections', {
+        provider_config_key: 'xref',
+        connection_id: 'a@b.example',
+        credentials: { type: 'OAUTH2', access_token: token },
+      });
+    const first = await oauth('token-one');
+    const second = await oauth('token-two');
+    expect(second.body.id).toBe(first.body.id);
+    const read = await app.api('GET', '/connections/a%40b.example?provider_config_key=xref');
+    expect(read.body.credentials.access_token).toBe('token-two');
+    const events = await app.db.query<{ operation: string }>(
+      `SELECT payload ->> 'operation' AS operation FROM event WHERE type = 'auth' AND connection_id = $1 ORDER BY id`,
+      [first.body.id],
+    );
+    expect(events.map((row) => row.operation)).toEqual(['creation', 'override']);
+  });
+
+  it('old names answer the same: /connection, /connection/:id, /config/:key, flat import', async () => {
+    const flat = await app.api('POST', '/connection', {
+      connection_id: 'legacy',
+      provider_config_key: 'xref',
+      access_token: 'legacy-token',
+    });
+    expect(flat.status).toBe(201);
+    expect((await app.api('GET', '/connection?connectionId=legacy')).body.connections).toHaveLength(1);
+    const read = await app.api('GET', '/connection/legacy?provider_config_key=xref');
+    expect(read.body.credentials.access_token).toBe('legacy-token');
+    const set = await app.api('POST', '/connection/legacy/metadata', { a: 1 }, { 'provider-config-key': 'xref' });
+    expect(set.status).toBe(201);
+    const config = await app.api('GET', '/config/xref?include_creds=true');
+    expect(config.body.config).toMatchObject({ unique_key: 'xref', provider: 'xref', client_id: expect.any(String) });
+    expect((await app.api('DELETE', '/connection/legacy?provider_config_key=xref')).body.success).toBe(true);
+  });
+
+  it('pages, newest first', async () => {
+    const all = (await app.api('GET', '/connections')).body.connections as { connection_id: string }[];
+    const pages = [];
+    for (let page = 0; pages.length < all.length; page += 1) {
+      const answer = await app.api('GET', `/connections?limit=2&page=${page}`);
+      expect(answer.body.connections.length).toBeGreaterThan(0);
+      pages.push(...(answer.body.connections as { connection_id: string }[]));
+    }
+    expect(pages).toEqual(all);
+  });
+
+  it('deleting an integration lets go of its connections at the provider', async () => {
+    const { body } = await app.api('GET', '/integrations/xref?include=credentials');
+    const { type, client_id, client_secret } = body.data.credentials;
+    await app.api('POST', '/integrations', {
+      provider: 'xref',
+      unique_key: 'xref-two',
+      credentials: { type, client_id, client_secret },
+      custom: { emulated: 'true' },
+    });
+    const made = await connectAccount(app, 'xref-two', { emulator: 'xref' });
+    const renamed = await app.api('PATCH', '/integrations/xref-two', { unique_key: 'other' });
+    expect(renamed.body.error).toMatchObject({ code: 'invalid_body' });
+    expect((await app.api('DELETE', '/integrations/xref-two')).body).toEqual({ success: true });
+    expect((await app.api('GET', `/connections?connectionId=${made.connectionId}`)).body.connections).toEqual([]);
+    await app.services.disconnect.sweep();
+    await expect.poll(() => app.emulators.get('xref').grants().at(-1)?.state).toBe('revoked');
+  });
+});
+
+describe('edge', () => {
+  it('health and readiness', async () => {
+    expect(await (await fetch(`${app.url}/health`)).json()).toEqual({ result: 'ok' });
+    const ready = await fetch(`${app.url}/ready`);
+    expect(ready.status).toBe(200);
+  });
+
+  it('another origin may use what a connect session opens, never what an API key opens', async () => {
+    const preflight = (path: string, method: string) =>
+      fetch(app.url + path, {
+        method: 'OPTIONS',
+        headers: { origin: 'https://app.example', 'access-control-request-method': method },
+      });
+    for (const [path, method] of [
+      ['/connect/session', 'GET'],
+      ['/integrations', 'GET'],
+      ['/providers/xref', 'GET'],
+      ['/api-auth/api-key/x', 'POST'],
+    ] as const) {
+      const response = await preflight(path, method);
+      expect(response.status, path).toBe(204);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+      expect(response.headers.get('access-control-allow-credentials')).toBeNull();
+    }
+    for (const [path, method] of [
+      ['/connections', 'GET'],
+      ['/connect/sessions', 'POST'],
+      ['/proxy/v1/account', 'GET'],
+    ] as const) {
+      expect((await preflight(path, method)).headers.get('access-control-allow-origin'), path).toBeNull();
+    }
+  });
+
+  it('every answer carries a request id and is not stored by caches', async () => {
+    const answer = await app.api('GET', '/connections');
+    expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
+  it('a limit per key: headers, then 429 with Retry-After', async () => {
+    const node = await app.startNode({ settings: { HAWSER_RATE_LIMIT_PER_MINUTE: '3' } });
+    const answers = [];
+    for (let call = 0; call < 5; call += 1) answers.push(await callApi(node.url, app.apiKey, 'GET', '/integrations'));
+    const limited = answers.filter((answer) => answer.status === 429);
+    expect(limited.length).toBeGreaterThan(0);
+    expect(limited[0]?.body.error.code).toBe('too_many_request');
+    expect(Number(limited[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(answers[0]?.headers.get('x-ratelimit-limit')).toBe('3');
+  });
+});
+
+describe('two nodes on one database', () => {
+  it('what one writes, the other sees; a key, an integration and a credential change reach its memory', async () => {
+    const other = await app.startNode();
+    const there = (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+      callApi(other.url, app.apiKey, method, path, body, headers);
+    const { connectionId: id } = await connectAccount(app, 'checkbook');
+    const ids = { 'provider-config-key': 'checkbook', 'connection-id': id };
+    expect((await there('GET', '/proxy/v3/check', undefined, ids)).status).toBe(200);
+    const before = (await there('GET', `/connections/${id}?provider_config_key=checkbook`)).body.credentials;
+    const renewed = await app.api('GET', `/connections/${id}?provider_config_key=checkbook&force_refresh=true`);
+    expect(renewed.body.credentials.access_token).not.toBe(before.access_token);
+    await expect
+      .poll(async () => {
+        const read = await there('GET', `/connections/${id}?provider_config_key=checkbook`);
+        return read.body.credentials.access_token as string;
+      })
+      .toBe(renewed.body.credentials.access_token);
+    expect((await there('GET', '/proxy/v3/check', undefined, ids)).status).toBe(200);
+
+    await app.api('PATCH', '/integrations/checkbook', { display_name: 'Renamed' });
+    await expect
+      .poll(async () => (await there('GET', '/integrations/checkbook')).body.data.display_name as string)
+      .toBe('Renamed');
+    await app.api('DELETE', `/connections/${id}?provider_config_key=checkbook`);
+    await expect.poll(async () => (await there('GET', '/proxy/v3/check', undefined, ids)).status).not.toBe(200);
+  });
+});
