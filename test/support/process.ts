@@ -1,6 +1,6 @@
 /** Starts the real program as its own process, as an operator would. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,6 +73,8 @@ export async function untilReady(program: Program, dataDir: string): Promise<Haw
 /** A folder of one's own, removed by the returned function. */
 export async function scratchDir(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'hawser-run-'));
+  // As root PostgreSQL runs as another user, who must get through.
+  await chmod(path, 0o711);
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
