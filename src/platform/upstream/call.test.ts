@@ -1,4 +1,4 @@
-import { setDefaultCACertificates, getCACertificates } from 'node:tls';
+import { setDefaultCACertificates, getCACertificates, type TLSSocket } from 'node:tls';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -568,6 +568,22 @@ describe('connections', () => {
     await upstream.close();
   });
 
+  it('that are being made are given up by destroy', async () => {
+    const clock = handClock();
+    const upstream = createUpstream({
+      policy: () => ({ allow: [] }),
+      clock,
+      userAgent: 'x',
+      resolve: () => new Promise(() => undefined),
+    });
+    const called = upstream.call({ method: 'GET', url: new URL('https://never.example/'), headers: {} });
+    const outcome = called.catch((error: unknown) => error);
+    await until(() => clock.sleepers === 2);
+    await upstream.destroy();
+    expect(await outcome).toMatchObject({ kind: 'aborted', requestSent: false });
+    await until(() => clock.sleepers === 0);
+  });
+
   it('may finish when closing', async () => {
     const evil = await evilWith(async (connection) => {
       await connection.request();
@@ -594,6 +610,8 @@ describe('TLS', () => {
     const evil = await evilWith(always(answer(200, 'secure')), { tls });
     expect((await callSecure(evil)).body.toString()).toBe('secure');
     expect((await callSecure(evil, '127.0.0.1')).body.toString()).toBe('secure');
+    // The name goes into the handshake, an address never does (RFC 6066 3).
+    expect(evil.connections.map(({ socket }) => (socket as TLSSocket).servername)).toEqual(['localhost', false]);
     const upstream = upstreamFor(evil, { allow: [`localhost:${evil.port}`] });
     for (let round = 0; round < 2; round++) {
       const response = await upstream.call({

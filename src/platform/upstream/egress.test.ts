@@ -343,7 +343,8 @@ describe('the allow-list', () => {
   });
 
   it('counts at once when it changes, for kept connections too', async () => {
-    const evil = await createEvil(always(answer(200, 'in')));
+    // Without the change the connection would be kept for half a minute.
+    const evil = await createEvil(always(answer(200, 'in', { 'keep-alive': 'timeout=30' })));
     let allow = [evil.pair];
     const upstream = createUpstream({ policy: () => ({ allow }), clock: systemClock, userAgent: 'x' });
     const call = () => upstream.call({ method: 'GET', url: evil.url(), headers: {} });

@@ -1,5 +1,5 @@
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -111,11 +111,11 @@ const pieces = (...parts: string[]): string =>
 const lying = (status: number): string => `HTTP/1.1 ${status} x\r\ncontent-length: 99999999999\r\n\r\n`;
 
 /** The smallest proxy: what features/proxy does, without its rules. */
-async function proxyTo(evil: Evil): Promise<{ port: number; requests: IncomingMessage[] }> {
+async function proxyTo(evil: Evil): Promise<{ port: number; sockets: Set<Socket> }> {
   const upstream = upstreamFor(evil);
-  const requests: IncomingMessage[] = [];
+  const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
-    requests.push(request);
+    sockets.add(request.socket);
     const handle = upstream.stream(
       {
         method: request.method ?? 'GET',
@@ -146,13 +146,13 @@ async function proxyTo(evil: Evil): Promise<{ port: number; requests: IncomingMe
   });
   open.servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, requests };
+  return { port: (server.address() as AddressInfo).port, sockets };
 }
 
-function ask(port: number, size: number): Promise<{ status: number; body: string }> {
+function ask(port: number, size: number, agent?: Agent): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
-      { port, host: '127.0.0.1', method: 'POST', headers: { 'content-length': size } },
+      { port, host: '127.0.0.1', method: 'POST', headers: { 'content-length': size }, agent },
       (response) => {
         let body = '';
         response.on('data', (chunk: Buffer) => (body += chunk.toString()));
@@ -664,8 +664,14 @@ describe('behind a server', () => {
       await connection.send(answer(413, 'too much'));
       connection.socket.pause();
     });
-    const { port } = await proxyTo(evil);
-    expect(await ask(port, 8 * 1024 * 1024)).toEqual({ status: 413, body: 'too much' });
+    const { port, sockets } = await proxyTo(evil);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let round = 0; round < 3; round++) {
+      expect(await ask(port, 8 * 1024 * 1024, agent)).toEqual({ status: 413, body: 'too much' });
+    }
+    agent.destroy();
+    // Its connection is not cut either: the rest of the body was read away.
+    expect(sockets.size).toBe(1);
   });
 
   it('an upstream that breaks off inside the body does not either', async () => {
@@ -673,8 +679,13 @@ describe('behind a server', () => {
       await connection.head();
       connection.reset();
     });
-    const { port } = await proxyTo(evil);
-    expect(await ask(port, 8 * 1024 * 1024)).toEqual({ status: 502, body: 'ECONNRESET' });
+    const { port, sockets } = await proxyTo(evil);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let round = 0; round < 3; round++) {
+      expect(await ask(port, 8 * 1024 * 1024, agent)).toEqual({ status: 502, body: 'ECONNRESET' });
+    }
+    agent.destroy();
+    expect(sockets.size).toBe(1);
   });
 
   it('a large answer arrives whole', async () => {
@@ -719,6 +730,30 @@ describe('a body whose request never started', () => {
     });
     const second = await exchange(upstreamFor(evil), evil.url(), { method: 'POST', body }).done;
     expect(second.body.toString()).toBe('once');
+  });
+
+  it('is untouched when the wait for a connection was too long, also when the turn of the old request comes', async () => {
+    const clock = handClock();
+    const evil = await evilWith(async (connection, index) => {
+      const request = await connection.request();
+      if (index > 0) await connection.send(answer(200, request?.body ?? 'nothing'));
+    });
+    const upstream = upstreamFor(evil, { clock, connectionsPerOrigin: 1 });
+    const first = exchange(upstream, evil.url('/first'), { headersTimeoutMs: 0 });
+    await until(() => evil.connections[0]?.received().includes('\r\n\r\n') === true);
+    const body = new PassThrough();
+    body.end('once');
+    const second = exchange(upstream, evil.url('/second'), { method: 'POST', body, headersTimeoutMs: 1000 });
+    clock.advance(1000);
+    expect((await second.done).failure).toMatchObject({ kind: 'timeout_connect', requestSent: false });
+    first.handle.abort();
+    await first.done;
+    // Its turn: a connection is opened, and nothing is written on it.
+    await until(() => evil.connections.length === 2);
+    await turns(20);
+    const third = await exchange(upstream, evil.url('/third'), { method: 'POST', body, headersTimeoutMs: 0 }).done;
+    expect(third.body.toString()).toBe('once');
+    expect(evil.connections.map((connection) => connection.received().toString()).join('')).not.toContain('/second');
   });
 });
 
