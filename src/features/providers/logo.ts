@@ -18,7 +18,7 @@ export function initialsSvg(spec: Pick<ProviderSpec, 'name' | 'displayName'>): s
   );
 }
 
-/** First letters of the first and the last word: `Checkbook (sandbox)` → `CS`. */
+/** First letters of the first and the last word: `Acme Pay (sandbox)` → `AS`. */
 function initialsOf(displayName: string): string {
   const words = displayName.match(/[\p{L}\p{N}]+/gu) ?? ['?'];
   const letters =
