@@ -1,0 +1,111 @@
+/** The first page of `hawser dev`, in a real browser: one click, and the account is on the screen. */
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateKey } from '../../src/platform/keyring/index.ts';
+import { collectErrors, decideAtEmulator, launchBrowser, noBrowser } from '../support/browser.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { scratchDir, startProgram, untilReady, type HawserJson, type Program } from '../support/process.ts';
+
+let database: TestDatabase;
+let program: Program;
+let file: HawserJson;
+let removeDir: () => Promise<void>;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const dir = await scratchDir();
+  removeDir = dir.remove;
+  const dataDir = join(dir.path, 'data');
+  program = startProgram(['dev'], {
+    HAWSER_PORT: '0',
+    HAWSER_EMULATOR_PORT: '0',
+    HAWSER_DATA_DIR: dataDir,
+    HAWSER_ENCRYPTION_KEY: generateKey(),
+    DATABASE_URL: database.url,
+  });
+  file = await untilReady(program, dataDir);
+});
+afterAll(async () => {
+  program?.child.kill('SIGINT');
+  await program?.exited;
+  await database?.drop();
+  await removeDir?.();
+});
+
+describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  it('one click connects the emulated account and shows it, called through the proxy', async () => {
+    const context = await browser.newContext();
+    const errors = collectErrors(context);
+    const page = await context.newPage();
+    // Opened under another name of this machine, it moves to the public one: the flow's cookie lives there.
+    await page.goto(`${file.url.replace('localhost', '127.0.0.1')}/`);
+    expect(page.url()).toBe(`${file.url}/`);
+    await page.getByRole('button', { name: /Connect the emulated/ }).click();
+    await page.locator('#account').waitFor();
+    expect(await page.locator('#account').innerText()).toContain('"object": "account"');
+    expect(await page.locator('main').innerText()).toMatch(
+      /\/proxy\/v1\/account through checkr-partner: 200 in \d+ ms/,
+    );
+    await context.close();
+    expect(errors.filter((text) => !text.includes('favicon'))).toEqual([]);
+  });
+
+  it('each provider through its own sign-in and consent page, and disconnect', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    for (const key of ['xref', 'checkbook']) {
+      await page.goto(`${file.url}/`);
+      const row = page.locator('tr', { has: page.locator('code', { hasText: new RegExp(`^${key}$`) }) }).first();
+      await row.getByRole('button', { name: /consent page/ }).click();
+      await decideAtEmulator(page, 'allow');
+      await page.locator('#account').waitFor();
+      expect(page.url()).toContain('status=success');
+    }
+    const before = await page.getByRole('button', { name: 'Disconnect' }).count();
+    await page.getByRole('button', { name: 'Disconnect' }).first().click();
+    await expect.poll(() => page.getByRole('button', { name: 'Disconnect' }).count()).toBe(before - 1);
+    await context.close();
+  });
+});
+
+describe('its buttons', () => {
+  const press = (headers: Record<string, string>) =>
+    fetch(`${file.url}/dev/connect`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: 'integration=checkr-partner',
+    });
+
+  it('do nothing for another site, without an origin, or as JSON', async () => {
+    expect((await press({ origin: 'https://evil.example' })).status).toBe(403);
+    expect((await press({ origin: 'null' })).status).toBe(403);
+    expect((await press({})).status).toBe(403);
+    expect((await press({ origin: file.url, 'content-type': 'application/json' })).status).toBe(415);
+    expect((await press({ origin: file.url })).status).toBe(303);
+  });
+
+  it('and the page are not for a foreign name that resolves to this machine', async () => {
+    const { request } = await import('node:http');
+    const ask = (headers: Record<string, string>) =>
+      new Promise<number>((resolve, reject) => {
+        const call = request(`${file.url}/`, { headers }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode as number);
+        });
+        call.once('error', reject);
+        call.end();
+      });
+    expect(await ask({ host: 'rebound.example:3003' })).toBe(401);
+    const password = Buffer.from(`hawser:${file.dashboardPassword}`).toString('base64');
+    expect(await ask({ host: 'rebound.example:3003', authorization: `Basic ${password}` })).toBe(401);
+    expect(await ask({ host: new URL(file.url).host })).toBe(200);
+  });
+});
