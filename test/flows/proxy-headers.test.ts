@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { always, answer } from '../support/evil.ts';
 import { callHeaders, callProxy, TEST_KEY, TOKEN } from '../support/proxy.ts';

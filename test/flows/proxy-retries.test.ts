@@ -21,10 +21,10 @@ async function callUnderClock(
   const waits: number[] = [];
   let got: Answer | undefined;
   const answered = callProxy(proxy.port, '/proxy/x', call).then((value) => (got = value));
-  while (got === undefined) {
+  for (;;) {
     await until(() => got !== undefined || hand.sleeping().length > 0, 'an answer or a wait');
     const [waitMs] = hand.sleeping();
-    if (got !== undefined || waitMs === undefined) break;
+    if (waitMs === undefined) break;
     waits.push(waitMs);
     hand.advance(waitMs - 1);
     expect(hand.sleeping()).toEqual([1]);
@@ -183,17 +183,17 @@ describe('retries on an answer', () => {
   });
 });
 
-describe('retries without an answer', () => {
-  /** Takes the request and breaks the connection, the first `times` times. */
-  const breaking =
-    (times: number, seen: { count: number }): EvilScript =>
-    async (connection, index) => {
-      await connection.request();
-      seen.count += 1;
-      if (index < times) connection.reset();
-      else await connection.send(ok);
-    };
+/** Takes the request and breaks the connection, the first `times` times. */
+const breaking =
+  (times: number, seen: { count: number }): EvilScript =>
+  async (connection, index) => {
+    await connection.request();
+    seen.count += 1;
+    if (index < times) connection.reset();
+    else await connection.send(ok);
+  };
 
+describe('retries without an answer', () => {
   it('are made for a GET', async () => {
     const seen = { count: 0 };
     const { got, waits } = await callUnderClock(breaking(2, seen), { headers: { retries: '2' } });
@@ -251,41 +251,41 @@ describe('retries without an answer', () => {
   });
 });
 
-describe('a 401', () => {
-  const refused = answer(401, 'expired', { 'www-authenticate': 'Bearer' });
+const refused = answer(401, 'expired', { 'www-authenticate': 'Bearer' });
 
-  /** Credentials whose renewal the test controls. */
-  async function start(script: EvilScript, renewed: 'a new token' | 'nothing' | 'an error') {
-    const evil = list.add(await createEvil(script));
-    const integration = anIntegration(aProvider(`http://${evil.pair}`));
-    const live = aLive(integration);
-    const fresh = aLive(integration, { credential: { type: 'OAUTH2', access_token: 'fresh', raw: {} }, generation: 2 });
-    const asked: number[] = [];
-    const proxy = list.add(
-      await startProxy({
-        allow: [evil.pair],
-        live,
-        deps: {
-          baseUrlOverride: { allow: [`http://${evil.pair}`] },
-          credentials: {
-            peek: () => live,
-            live: async () => live,
-            async afterUnauthorized(used) {
-              asked.push(used.generation);
-              if (renewed === 'an error') throw new Error('database away');
-              return renewed === 'a new token' && used.generation === 1 ? fresh : undefined;
-            },
-            spend: async () => undefined,
+/** Credentials whose renewal the test controls. */
+async function startRenewing(script: EvilScript, renewed: 'a new token' | 'nothing' | 'an error') {
+  const evil = list.add(await createEvil(script));
+  const integration = anIntegration(aProvider(`http://${evil.pair}`));
+  const live = aLive(integration);
+  const fresh = aLive(integration, { credential: { type: 'OAUTH2', access_token: 'fresh', raw: {} }, generation: 2 });
+  const asked: number[] = [];
+  const proxy = list.add(
+    await startProxy({
+      allow: [evil.pair],
+      live,
+      deps: {
+        baseUrlOverride: { allow: [`http://${evil.pair}`] },
+        credentials: {
+          peek: () => live,
+          live: async () => live,
+          async afterUnauthorized(used) {
+            asked.push(used.generation);
+            if (renewed === 'an error') throw new Error('database away');
+            return renewed === 'a new token' && used.generation === 1 ? fresh : undefined;
           },
+          spend: async () => undefined,
         },
-      }),
-    );
-    return { proxy, evil, asked };
-  }
+      },
+    }),
+  );
+  return { proxy, evil, asked };
+}
 
+describe('a 401', () => {
   it('leads to one renewal and one repetition, without asking for retries', async () => {
     const { script, requests } = recording(refused, ok);
-    const { proxy, asked } = await start(script, 'a new token');
+    const { proxy, asked } = await startRenewing(script, 'a new token');
     const got = await callProxy(proxy.port, '/proxy/x', { method: 'POST', body: 'same' });
     expect([got.status, asked]).toEqual([200, [1]]);
     expect(requests.map(({ headers }) => headers['authorization'])).toEqual([
@@ -297,7 +297,7 @@ describe('a 401', () => {
 
   it('that comes again goes to the caller', async () => {
     const { script, requests } = recording(refused);
-    const { proxy, asked } = await start(script, 'a new token');
+    const { proxy, asked } = await startRenewing(script, 'a new token');
     const got = await callProxy(proxy.port, '/proxy/x');
     expect([got.status, got.body.toString(), got.headers['www-authenticate']]).toEqual([401, 'expired', 'Bearer']);
     expect(requests.length).toBe(2);
@@ -307,7 +307,7 @@ describe('a 401', () => {
 
   it.each(['nothing', 'an error'] as const)('goes to the caller when the renewal brings %s', async (renewed) => {
     const { script, requests } = recording(refused, ok);
-    const { proxy, asked } = await start(script, renewed);
+    const { proxy, asked } = await startRenewing(script, renewed);
     const got = await callProxy(proxy.port, '/proxy/x');
     expect([got.status, got.body.toString(), requests.length, asked]).toEqual([401, 'expired', 1, [1]]);
   });
@@ -315,14 +315,14 @@ describe('a 401', () => {
   it('with a large body goes to the caller whole', async () => {
     const body = Buffer.alloc(300_000, 'x');
     const { script } = recording(answer(401, body));
-    const { proxy } = await start(script, 'nothing');
+    const { proxy } = await startRenewing(script, 'nothing');
     const got = await callProxy(proxy.port, '/proxy/x');
     expect([got.status, got.body.equals(body)]).toEqual([401, true]);
   });
 
   it('to a body that is not kept goes to the caller, and the renewal is still asked for', async () => {
     const { script, requests } = recording(refused, ok);
-    const { proxy, asked } = await start(script, 'a new token');
+    const { proxy, asked } = await startRenewing(script, 'a new token');
     const got = await callProxy(proxy.port, '/proxy/x', { method: 'POST', body: Buffer.alloc(70_000) });
     expect([got.status, requests.length]).toEqual([401, 1]);
     await until(() => asked.length === 1);
@@ -330,7 +330,7 @@ describe('a 401', () => {
 
   it('to a credential of the caller’s own, or from another address, says nothing about ours', async () => {
     const { script, requests } = recording(refused);
-    const { proxy, evil, asked } = await start(script, 'a new token');
+    const { proxy, evil, asked } = await startRenewing(script, 'a new token');
     await callProxy(proxy.port, '/proxy/x', { headers: { 'nango-proxy-authorization': 'Basic eDo=' } });
     await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': `http://${evil.pair}/other` } });
     expect([requests.length, asked]).toEqual([2, []]);

@@ -13,8 +13,8 @@ import { aProvider, callProxy, handClock, type Answer } from '../support/proxy.t
 
 const KEY = 'pay';
 /** One request per connection, so that the script of the moment answers. */
-const close = { connection: 'close' };
-const ok = answer(201, '{"id":"check-1"}', { 'content-type': 'application/json', ...close });
+const closes = { connection: 'close' };
+const ok = answer(201, '{"id":"check-1"}', { 'content-type': 'application/json', ...closes });
 
 let evil: Evil;
 let script: EvilScript;
@@ -115,6 +115,8 @@ async function connect(scope = 'single-use') {
   };
 }
 
+const down = () => Promise.reject(new HawserError('database_unavailable', { status: 503, message: 'No database.' }));
+
 const codeOf = (got: Answer): unknown => (got.json() as { error?: { code: string } }).error?.code;
 
 describe('a single-use grant', () => {
@@ -151,7 +153,7 @@ describe('a single-use grant', () => {
   });
 
   it.each([400, 401, 403, 404, 409, 422, 429])('is not used up by a write refused with %i', async (status) => {
-    script = answering(answer(status, 'no', close));
+    script = answering(answer(status, 'no', closes));
     const { port } = await serve(core.node);
     const grant = await connect();
     expect((await grant.write(port, { retries: '3' })).status).toBe(status);
@@ -165,7 +167,7 @@ describe('a single-use grant', () => {
   it.each([500, 502, 503, 504, 302, 408])(
     'counts as used up when the answer is %i: it may have paid',
     async (status) => {
-      script = answering(answer(status, 'hm', close));
+      script = answering(answer(status, 'hm', closes));
       const { port } = await serve(core.node);
       const grant = await connect();
       expect((await grant.write(port, { retries: '5', 'nango-proxy-idempotency-key': 'k' })).status).toBe(status);
@@ -341,8 +343,6 @@ describe('a single-use grant', () => {
   it('sends nothing when the claim cannot be written', async () => {
     script = answering(ok);
     const grant = await connect();
-    const down = () =>
-      Promise.reject(new HawserError('database_unavailable', { status: 503, message: 'No database.' }));
     const { port } = await serve({ ...core.node, db: { ...core.node.db, query: down, transaction: down } });
     const got = await grant.write(port);
     expect([got.status, codeOf(got)]).toEqual([503, 'database_unavailable']);

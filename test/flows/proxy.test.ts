@@ -1,50 +1,29 @@
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { always, answer, createEvil, type Evil, type EvilRequest, type EvilScript } from '../support/evil.ts';
+import { always, answer, createEvil, until } from '../support/evil.ts';
 import {
+  aConnection,
   aLive,
   anIntegration,
   aProvider,
+  callHeaders,
   callProxy,
   startProxy,
   TOKEN,
-  type TestProxyOptions,
 } from '../support/proxy.ts';
+import { createOpenList, recording, startProxyOverEvil } from '../support/proxy-evil.ts';
 
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).toReversed()) await one.close();
-});
+const list = createOpenList();
+afterEach(() => list.close());
 
-/** EVIL with this script, and a proxy whose provider it is. */
-async function start(script: EvilScript, options: Partial<TestProxyOptions> & { base?: string; evil?: Evil } = {}) {
-  const evil = await createEvil(script);
-  open.push(evil);
-  const live = options.live ?? aLive(anIntegration(aProvider(`http://${evil.pair}${options.base ?? ''}`)));
-  const proxy = await startProxy({ allow: [evil.pair], ...options, live });
-  open.push(proxy);
-  return { evil, proxy, live };
-}
-
-/** A script that records requests and answers each with the same bytes. */
-function recording(bytes: string | Buffer): { script: EvilScript; requests: EvilRequest[] } {
-  const requests: EvilRequest[] = [];
-  return {
-    requests,
-    async script(connection) {
-      for (let request = await connection.request(); request !== undefined; request = await connection.request()) {
-        requests.push(request);
-        await connection.send(bytes);
-      }
-    },
-  };
-}
+const ok = answer(200, 'ok');
 
 describe('a proxied call', () => {
   it('passes method, path, query, body and the answer, and injects the credential', async () => {
     const { script, requests } = recording(
       answer(201, '{"id":1}', { 'content-type': 'application/json', 'x-own': 'yes' }),
     );
-    const { proxy } = await start(script, { base: '/v1' });
+    const { proxy } = await startProxyOverEvil(list, script, { base: '/v1' });
     const got = await callProxy(proxy.port, "/proxy/things/a%2Fb?q='x'&r=%27%20+", {
       method: 'POST',
       body: '{"a":1}',
@@ -67,28 +46,397 @@ describe('a proxied call', () => {
     });
     expect(request?.headers['x-not']).toBeUndefined();
     expect(proxy.goodCalls).toEqual([1]);
-    expect(proxy.entries).toMatchObject([
-      { kind: 'call', ok: true, summary: 'POST /v1/things/a%2Fb → 201', detail: { status: 201, retries: 0 } },
-    ]);
+    expect(proxy.entries).toMatchObject([{ kind: 'call', ok: true, connectionId: 1, integration: 'the-integration' }]);
+    expect(proxy.entries[0]?.summary).toBe('POST /v1/things/a%2Fb → 201');
+    expect(proxy.entries[0]?.detail).toMatchObject({ status: 201, retries: 0 });
+    expect(JSON.stringify(proxy.entries)).not.toContain("'x'");
   });
 
   it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])('passes %s', async (method) => {
     const { script, requests } = recording(answer(200, method));
-    const { proxy } = await start(script);
+    const { proxy } = await startProxyOverEvil(list, script);
     const got = await callProxy(proxy.port, '/proxy/x', { method });
     expect(got.body.toString()).toBe(method);
     expect(requests[0]?.method).toBe(method);
   });
 
   it('passes HEAD, 204 and 304 without a body', async () => {
-    const { proxy } = await start(always('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n'));
-    const head = await callProxy(proxy.port, '/proxy/x', { method: 'HEAD' });
-    expect([head.status, head.headers['content-length'], head.headers['x-a']]).toEqual([200, '5', 'b']);
-    const none = await start(always('HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n'));
+    const head = await startProxyOverEvil(list, always('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n'));
+    const asked = await callProxy(head.proxy.port, '/proxy/x', { method: 'HEAD' });
+    expect([asked.status, asked.headers['content-length'], asked.headers['x-a']]).toEqual([200, '5', 'b']);
+    const none = await startProxyOverEvil(list, always('HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n'));
     const got = await callProxy(none.proxy.port, '/proxy/x', { method: 'DELETE' });
     expect([got.status, got.body.length, got.headers['x-a']]).toEqual([204, 0, 'b']);
-    const same = await start(always('HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n'));
+    const same = await startProxyOverEvil(list, always('HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n'));
     const cached = await callProxy(same.proxy.port, '/proxy/x');
     expect([cached.status, cached.body.length, cached.headers.etag]).toEqual([304, 0, '"1"']);
+  });
+
+  it('hides interim answers and passes the last one', async () => {
+    const bytes = Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'), ok]);
+    const { proxy } = await startProxyOverEvil(list, always(bytes));
+    expect((await callProxy(proxy.port, '/proxy/x')).body.toString()).toBe('ok');
+  });
+
+  it.each([301, 302, 303, 307, 308])('follows no %i: the caller sees it', async (status) => {
+    const target = await createEvil(always(ok));
+    list.add(target);
+    const { script, requests } = recording(answer(status, 'moved', { location: `http://${target.pair}/stolen` }));
+    const { proxy } = await startProxyOverEvil(list, script);
+    const got = await callProxy(proxy.port, '/proxy/x', { headers: { 'forward-headers-on-redirect': 'true' } });
+    expect([got.status, got.headers.location]).toEqual([status, `http://${target.pair}/stolen`]);
+    expect([requests.length, target.connections.length]).toEqual([1, 0]);
+  });
+
+  it('passes 4xx and 5xx with headers and body unchanged', async () => {
+    for (const status of [400, 403, 404, 422, 429, 500, 503]) {
+      const bytes = answer(status, '{"error":"why"}', { 'content-type': 'application/json', 'x-why': 'yes' });
+      const { proxy } = await startProxyOverEvil(list, always(bytes));
+      const got = await callProxy(proxy.port, '/proxy/x');
+      expect([got.status, got.json(), got.headers['x-why']]).toEqual([status, { error: 'why' }, 'yes']);
+      expect(proxy.entries).toMatchObject([{ ok: false, detail: { status } }]);
+      expect(proxy.goodCalls).toEqual([]);
+    }
+  });
+
+  it('gives an error without a body one of ours, and keeps status and headers', async () => {
+    const shapes: [string, number, string][] = [
+      ['HTTP/1.1 404 Gone\r\nContent-Length: 0\r\nX-A: b\r\nContent-Type: text/html\r\n\r\n', 404, 'ERR_BAD_REQUEST'],
+      ['HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n0\r\n\r\n', 502, 'ERR_BAD_RESPONSE'],
+    ];
+    for (const [bytes, status, code] of shapes) {
+      const { proxy } = await startProxyOverEvil(list, always(bytes));
+      const got = await callProxy(proxy.port, '/proxy/x', { method: 'DELETE' });
+      expect(got.status).toBe(status);
+      expect(got.json()).toEqual({ message: expect.any(String), code, status, method: 'DELETE' });
+      expect(got.headers).toMatchObject({ 'x-a': 'b', 'content-type': 'application/json; charset=utf-8' });
+    }
+  });
+
+  it('keeps the connections to the provider', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok));
+    for (let i = 0; i < 5; i++) await callProxy(proxy.port, '/proxy/x');
+    expect(evil.connections.length).toBe(1);
+  });
+
+  it('serves pipelined and following calls of one connection, each with its own answer', async () => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      for (let request = await connection.request(); request; request = await connection.request()) {
+        await connection.send(answer(200, `<${request.target}>`));
+      }
+    });
+    const lines = Object.entries(callHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+    let text = '';
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect(proxy.port, '127.0.0.1', () => {
+        for (const path of ['a', 'b', 'c']) {
+          const last = path === 'c' ? 'Connection: close\r\n' : '';
+          socket.write(`GET /proxy/${path} HTTP/1.1\r\nHost: h\r\n${last}${lines.join('')}\r\n`);
+        }
+      });
+      socket.on('data', (chunk) => (text += chunk.toString()));
+      socket.on('close', () => resolve());
+      socket.on('error', reject);
+    });
+    expect(text.match(/<\/[abc]>/g)).toEqual(['</a>', '</b>', '</c>']);
+  });
+
+  it('injects by header, Basic and query, and the rest of what the provider file says', async () => {
+    const shapes: [Parameters<typeof aProvider>[1], Record<string, string>, string][] = [
+      [
+        { auth: { in: 'basic', username: '${accessToken}', password: '' } },
+        { authorization: `Basic ${btoa(`${TOKEN}:`)}` },
+        '/x?a=1',
+      ],
+      [
+        { auth: { in: 'header', name: 'X-Api-Key', value: 'k ${accessToken}' } },
+        { 'x-api-key': `k ${TOKEN}` },
+        '/x?a=1',
+      ],
+      [{ auth: { in: 'query', name: 'key', value: '${accessToken}' } }, {}, `/x?a=1&key=${TOKEN}`],
+      [
+        { auth: { in: 'none' }, query: { v: '2' }, headers: { 'X-Version': '7', Accept: 'application/x' } },
+        { 'x-version': '7', accept: 'application/x' },
+        '/x?a=1&v=2',
+      ],
+    ];
+    for (const [api, headers, target] of shapes) {
+      const { script, requests } = recording(ok);
+      const { proxy } = await startProxyOverEvil(list, script, { api: api ?? {} });
+      await callProxy(proxy.port, '/proxy/x?a=1');
+      expect(requests[0]?.headers).toMatchObject(headers);
+      expect(requests[0]?.target).toBe(target);
+      expect(JSON.stringify(proxy.entries)).not.toContain(TOKEN);
+    }
+  });
+
+  it('leaves a query parameter that the caller sets itself', async () => {
+    const { script, requests } = recording(ok);
+    const auth = { in: 'query', name: 'key', value: '${accessToken}' } as const;
+    const { proxy } = await startProxyOverEvil(list, script, { api: { auth, query: { v: '2' } } });
+    await callProxy(proxy.port, '/proxy/x?key=mine');
+    expect(requests[0]?.target).toBe('/x?key=mine&v=2');
+  });
+});
+
+describe('a call that is refused before anything is sent', () => {
+  const cases: [string, Record<string, string>, string, number, string][] = [
+    ['without Provider-Config-Key', { 'provider-config-key': '' }, '/proxy/x', 400, 'missing_provider_config_key'],
+    ['without Connection-Id', { 'connection-id': '' }, '/proxy/x', 400, 'missing_connection_id'],
+    ['of an unknown integration', { 'provider-config-key': 'nobody' }, '/proxy/x', 404, 'unknown_provider_config'],
+    ['of an unknown connection', { 'connection-id': 'nobody' }, '/proxy/x', 400, 'unknown_connection'],
+    ['without a key', { authorization: '' }, '/proxy/x', 401, 'unknown_account'],
+    ['with dot segments', {}, '/proxy/a/%2e%2e/b', 400, 'invalid_endpoint'],
+    ['to another host', {}, '/proxy/https://evil.example/x', 400, 'invalid_endpoint'],
+    [
+      'with an override while it is off',
+      { 'base-url-override': 'https://evil.example' },
+      '/proxy/x',
+      400,
+      'base_url_override_disabled',
+    ],
+  ];
+  it.each(cases)('%s', async (_name, headers, path, status, code) => {
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok));
+    const got = await callProxy(proxy.port, path, { headers });
+    expect([got.status, got.json()]).toMatchObject([status, { error: { code, message: expect.any(String) } }]);
+    expect(evil.connections.length).toBe(0);
+    expect(proxy.entries).toEqual([]);
+  });
+
+  it('by scope', async () => {
+    for (const [scopes, status] of [
+      [['environment:proxy'], 200],
+      [['environment:*'], 200],
+      [['environment:connections:*', 'environment:prox'], 403],
+      [[], 403],
+    ] as const) {
+      const { proxy } = await startProxyOverEvil(list, always(ok), { scopes });
+      const got = await callProxy(proxy.port, '/proxy/x');
+      expect([scopes, got.status]).toEqual([scopes, status]);
+      if (status === 403) {
+        expect(got.json()).toEqual({
+          error: { code: 'forbidden', message: 'Insufficient scope. Required: environment:proxy' },
+        });
+      }
+    }
+  });
+
+  it('by an address that may not be called, in words that say what to do', async () => {
+    const evil = list.add(await createEvil(always(ok)));
+    for (const base of [`http://${evil.pair}`, 'https://10.0.0.1', 'https://169.254.169.254', 'http://93.184.215.14']) {
+      const proxy = list.add(await startProxy({ allow: [], live: aLive(anIntegration(aProvider(base))) }));
+      const got = await callProxy(proxy.port, '/proxy/x', { method: 'POST', body: 'x', headers: { retries: '3' } });
+      expect([base, got.status, got.json()]).toMatchObject([base, 400, { error: { code: 'egress_refused' } }]);
+      expect((got.json() as { error: { message: string } }).error.message).toContain('HAWSER_EGRESS_ALLOW');
+    }
+    expect(evil.connections.length).toBe(0);
+  });
+
+  it('by an integration without an address, unless an override gives one', async () => {
+    const evil = list.add(await createEvil(always(ok)));
+    const provider = {
+      ...aProvider('${integrationConfig.api_base_url}'),
+      integrationConfig: { api_base_url: { title: 'API', description: '', kind: 'url' as const, optional: true } },
+    };
+    const live = aLive(anIntegration(provider));
+    const proxy = list.add(
+      await startProxy({ allow: [evil.pair], live, deps: { baseUrlOverride: { allow: [`http://${evil.pair}`] } } }),
+    );
+    const refused = await callProxy(proxy.port, '/proxy/x');
+    expect([refused.status, refused.json()]).toMatchObject([400, { error: { code: 'missing_api_url' } }]);
+    const got = await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': `http://${evil.pair}` } });
+    expect(got.status).toBe(200);
+  });
+
+  it('by values of the connection that do not fit their template', async () => {
+    const provider = {
+      ...aProvider('https://${connectionConfig.sub}.api.example.com'),
+      connectionConfig: { sub: { title: 'Sub', description: '', kind: 'label' as const } },
+    };
+    for (const sub of [
+      'evil.tld/',
+      'a@evil.tld',
+      'x#',
+      'x?',
+      'x\\',
+      ':443/',
+      '..',
+      '',
+      'a\r\nb',
+      '${accessToken}',
+      ['a'],
+    ]) {
+      const connection = aConnection({ connectionConfig: { sub } });
+      const proxy = list.add(await startProxy({ allow: [], live: aLive(anIntegration(provider), { connection }) }));
+      const got = await callProxy(proxy.port, '/proxy/x');
+      expect([sub, got.status]).toEqual([sub, 400]);
+    }
+  });
+});
+
+describe('Base-Url-Override', () => {
+  it('empty means none', async () => {
+    const { proxy } = await startProxyOverEvil(list, always(ok));
+    expect((await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': '' } })).status).toBe(200);
+  });
+
+  it('goes to exactly the listed origins', async () => {
+    const { script, requests } = recording(ok);
+    const evil = list.add(await createEvil(script));
+    const live = aLive(anIntegration(aProvider('https://api.example.com')));
+    const origin = `http://${evil.pair}`;
+    const proxy = list.add(
+      await startProxy({
+        allow: [evil.pair],
+        live,
+        deps: { baseUrlOverride: { allow: [origin, 'https://a.example'] } },
+      }),
+    );
+    const at = (value: string, path = '/proxy/x') =>
+      callProxy(proxy.port, path, { headers: { 'base-url-override': value } });
+    expect((await at(origin)).status).toBe(200);
+    expect((await at(`${origin}/deep/`)).status).toBe(200);
+    expect((await at(`${origin}/deep`, `/proxy/${origin}/deep/y?z=1`)).status).toBe(200);
+    expect(requests.map(({ target }) => target)).toEqual(['/x', '/deep/x', '/deep/y?z=1']);
+    const refused = [
+      'https://evil.example',
+      `https://${evil.pair}`,
+      `http://127.0.0.1`,
+      `http://user@${evil.pair}`,
+      `http://user:pw@${evil.pair}`,
+      `${origin}#x`,
+      `${origin}/?x=1`,
+      `http:\\\\${evil.pair}`,
+      `ftp://${evil.pair}`,
+      `//${evil.pair}`,
+      evil.pair,
+      'nonsense',
+      'https://a.example.evil.example',
+      'https://a.example:8443',
+      'https://a.example.',
+      'javascript:alert(1)',
+      'file:///etc/passwd',
+    ];
+    for (const value of refused) {
+      const got = await at(value);
+      expect([value, got.status, got.json()]).toMatchObject([
+        value,
+        400,
+        { error: { code: 'base_url_override_not_allowed' } },
+      ]);
+    }
+    expect(requests.length).toBe(3);
+  });
+
+  it('* still stops at the egress guard', async () => {
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok), {
+      allow: [],
+      deps: { baseUrlOverride: { allow: ['*'] } },
+    });
+    const bases = [
+      `http://${evil.pair}`,
+      'https://127.0.0.1',
+      'https://[::1]',
+      'https://169.254.169.254',
+      'https://0x7f.1',
+    ];
+    for (const base of [
+      ...bases,
+      'https://localhost',
+      'https://[::ffff:7f00:1]',
+      'https://10.1.2.3',
+      'https://017700000001',
+    ]) {
+      const got = await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': base } });
+      expect([base, got.status, got.json()]).toMatchObject([
+        base,
+        400,
+        { error: { code: 'base_url_override_not_allowed' } },
+      ]);
+    }
+    expect(evil.connections.length).toBe(0);
+  });
+});
+
+describe('a call without an answer', () => {
+  it('says so as the wire contract does: 500, Node’s code, the method', async () => {
+    const gone = await createEvil(() => undefined);
+    await gone.close();
+    const live = aLive(anIntegration(aProvider(`http://${gone.pair}`)));
+    const proxy = list.add(await startProxy({ allow: [gone.pair], live }));
+    const got = await callProxy(proxy.port, '/proxy/x', { method: 'PATCH', body: 'x' });
+    expect(got.status).toBe(500);
+    expect(got.json()).toEqual({ message: expect.any(String), code: 'ECONNREFUSED', status: 500, method: 'PATCH' });
+    expect(got.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(got.body.toString()).not.toContain(TOKEN);
+    expect(proxy.entries).toMatchObject([{ ok: false, summary: 'PATCH /x → ECONNREFUSED', detail: { status: 500 } }]);
+  });
+
+  const nonsense: [string, string][] = [
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['a header without a colon', 'HTTP/1.1 200 OK\r\nbroken header\r\nContent-Length: 2\r\n\r\nok'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    [
+      'length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    ],
+    ['a NUL in a header', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\nok'],
+    ['a bare CR in a header', 'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: x=1\r\nContent-Length: 2\r\n\r\nok'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
+    [
+      'a head without end',
+      `HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2000)}`,
+    ],
+    ['nothing', ''],
+  ];
+  it.each(nonsense)('because the provider sent %s', async (_name, bytes) => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send(bytes);
+      connection.end();
+    });
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([got.status, got.json()]).toMatchObject([500, { status: 500, method: 'GET' }]);
+    expect(got.headers['set-cookie']).toBeUndefined();
+    // The next call is not touched by it.
+    expect((await callProxy(proxy.port, '/proxy/x')).status).toBe(500);
+  });
+
+  it('because the provider answered with a status that does not exist', async () => {
+    const { proxy } = await startProxyOverEvil(list, always('HTTP/1.1 999 No\r\nContent-Length: 2\r\n\r\nno'));
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([999, 500]).toContain(got.status);
+  });
+});
+
+describe('a body under way when the provider answers', () => {
+  it('does not stop the answer from reaching the caller', async () => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.head();
+      await connection.send(answer(413, 'too much', { connection: 'close' }));
+      connection.end();
+    });
+    const got = await callProxy(proxy.port, '/proxy/x', { method: 'POST', body: Buffer.alloc(5_000_000) });
+    expect([got.status, got.body.toString()]).toEqual([413, 'too much']);
+    await until(() => proxy.entries.length === 1);
+  });
+});
+
+describe('the key', () => {
+  it('is looked up without a promise when known, with one when not', async () => {
+    const { script } = recording(ok);
+    for (const wait of [false, true]) {
+      const principal = {
+        kind: 'key' as const,
+        environment: { id: 1, uuid: 'u', name: 'dev', isProduction: false, callbackUrl: undefined },
+        keyId: 'k',
+        scopes: ['environment:proxy'],
+      };
+      const { proxy } = await startProxyOverEvil(list, script, {
+        deps: { principalOf: () => (wait ? Promise.resolve(principal) : principal) },
+      });
+      expect((await callProxy(proxy.port, '/proxy/x')).status).toBe(200);
+    }
   });
 });

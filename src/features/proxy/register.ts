@@ -42,10 +42,11 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     url: '/proxy/*',
     // In this hook, because behind it Fastify reads content type and body: both pass through untouched.
     onRequest(request, reply, done) {
+      const refuse = (error: unknown): void => done(error as Error);
       try {
-        handle(request, reply)?.catch(done);
+        handle(request, reply)?.catch(refuse);
       } catch (error) {
-        done(error as Error);
+        refuse(error);
       }
     },
     handler() {
