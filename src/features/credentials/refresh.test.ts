@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../../test/support/build.ts';
 import { accessOf, startStage, type Stage } from '../../../test/support/credentials.ts';
 import { type RotationHabit } from '../../../test/support/token-server.ts';
@@ -139,6 +139,16 @@ describe('once', () => {
       expect(new Set(lives.map((live) => live.generation))).toEqual(new Set([round + 1]));
     }
     expect((await stage.events(subject.connection)).length).toBe(0);
+  });
+
+  it('claims once for any number of callers in one process', async () => {
+    const subject = await stage.connected();
+    await stage.endsIn(subject.connection, -1_000);
+    const queries = vi.spyOn(core.node.db, 'query');
+    await Promise.all(Array.from({ length: 50 }, () => stage.read(core.node, subject)));
+    const claims = queries.mock.calls.filter(([, , name]) => name === 'credential-claim');
+    queries.mockRestore();
+    expect(claims).toHaveLength(1);
   });
 
   it('joins forced refreshes, and another node that waits for the row', async () => {

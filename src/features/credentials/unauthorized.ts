@@ -6,9 +6,12 @@ import type { Context } from './context.ts';
 import { isDatabaseTrouble } from './exchange.ts';
 import { loadByRow, type Loaded } from './load.ts';
 import type { LiveConnection } from './model.ts';
+import { verifyLive } from './verify-live.ts';
 
 /** One forced refresh per connection in this time, whether it helped or not. */
 const FORCED_EVERY_MS = 60_000;
+/** An endpoint that always answers 401 must not double the calls to the provider. */
+const ASKED_EVERY_MS = 10_000;
 /** Connections whose last 401 is remembered. */
 const REMEMBERED_MAX = 10_000;
 
@@ -20,6 +23,8 @@ export interface Unauthorized {
 export function createUnauthorized(context: Context, refresh: (loaded: Loaded) => Promise<Loaded>): Unauthorized {
   /** Row → generation and database time of its first 401. */
   const refused = new LRUCache<string, { generation: number; atMs: number }>({ max: REMEMBERED_MAX });
+  /** Row → monotonic time of the last question to the provider. */
+  const asked = new LRUCache<string, number>({ max: REMEMBERED_MAX });
 
   return {
     async after(live) {
@@ -30,12 +35,12 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
       });
       if (loaded === undefined) return undefined; // deleted meanwhile
       if (loaded.row.gen !== live.generation) return loaded.live;
-      if (!loaded.refreshable) {
-        await remember(loaded);
+      const { since_refresh_ms: sinceRefreshMs, since_failure_ms: sinceFailureMs } = loaded.row;
+      const isPaced = sinceRefreshMs < FORCED_EVERY_MS || (sinceFailureMs ?? FORCED_EVERY_MS) < FORCED_EVERY_MS;
+      if (!loaded.refreshable || isPaced) {
+        await judge(loaded);
         return undefined;
       }
-      const { since_refresh_ms: sinceRefreshMs, since_failure_ms: sinceFailureMs } = loaded.row;
-      if (sinceRefreshMs < FORCED_EVERY_MS || (sinceFailureMs ?? FORCED_EVERY_MS) < FORCED_EVERY_MS) return undefined;
       try {
         const renewed = await refresh(loaded);
         return renewed.row.gen === live.generation ? undefined : renewed.live;
@@ -47,7 +52,23 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
     },
   };
 
-  /** One 401 may be the endpoint's own rule; two without a good call between them are the credential. */
+  /**
+   * One 401 may be the endpoint's own rule. The provider's harmless call decides where there is one; elsewhere two 401
+   * without a good call between them are the credential. A fresh token of a grant that can be refreshed gets the
+   * benefit of that doubt.
+   */
+  async function judge(loaded: Loaded): Promise<void> {
+    const { connection, integration } = loaded.live;
+    const key = `${connection.environmentId}:${connection.id}`;
+    const now = context.clock.monotonicMs();
+    const isAsked = now - (asked.get(key) ?? -ASKED_EVERY_MS) < ASKED_EVERY_MS;
+    if (integration.provider.api.verification !== undefined && isAsked) return;
+    asked.set(key, now);
+    const verdict = await verifyLive(context, loaded.live);
+    if (verdict === 'refused') await move(loaded);
+    else if (verdict === 'unknown' && !loaded.refreshable) await remember(loaded);
+  }
+
   async function remember(loaded: Loaded): Promise<void> {
     const { connection, generation } = loaded.live;
     const { environmentId, id, lastGoodCallAt } = connection;
@@ -58,6 +79,11 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
       refused.set(key, { generation, atMs: context.clock.now() });
       return;
     }
+    await move(loaded);
+  }
+
+  async function move(loaded: Loaded): Promise<void> {
+    const { environmentId, id } = loaded.live.connection;
     try {
       const moved = await context.connections.setState(context.db, {
         environmentId,
@@ -73,7 +99,7 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
           ok: false,
           connectionId: id,
           integration: loaded.live.integration.uniqueKey,
-          summary: 'The provider answers 401 and the token cannot be refreshed: the customer must reconnect',
+          summary: 'The provider refuses the credential (401): the customer must reconnect',
         });
       }
     } catch (error) {
