@@ -54,12 +54,15 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const expiresAtMs = facts.expiresAt?.getTime() ?? expiryOf(credential);
       const grant = await sealGrant(vault, place, credential, facts.scope);
       await upsertGrant(tx, grant, expiresAtMs === undefined ? null : expiresAtMs - clock.now());
+      // This node reads its own write; what a reading in between keeps is dropped by the notification.
+      context.cache.drop(place.environmentId, place.connectionId);
     },
     peek: (...name) => reader.peek(...name),
     live: (...name) => reader.live(...name),
     afterUnauthorized: (live) => unauthorized.after(live),
     async spend({ connection: { environmentId, id } }) {
       await connections.setState(db, { environmentId, id, state: 'spent', from: ['active', 'expiring', 'not_ready'] });
+      context.cache.drop(environmentId, id);
     },
     async findByToken(environmentId, token) {
       const ids = await selectByAccessHash(db, environmentId, await vault.lookupHash(environmentId, token));
