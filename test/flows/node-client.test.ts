@@ -171,7 +171,7 @@ describe('connections', () => {
     const listed = await nango.listConnections({ tags: { team: 'blue' } });
     expect(listed.connections.map((one) => one.connection_id)).toEqual([connectionId]);
     expect(listed.connections[0]).toMatchObject({ end_user: { id: 'end-2' }, tags: { team: 'blue' } });
-    expect((await nango.listConnections({ search: 'TWO@' })).connections).toHaveLength(1);
+    expect((await nango.listConnections(undefined, 'TWO@')).connections).toHaveLength(1);
     expect((await nango.listConnections({ integrationId: 'xref' })).connections).toHaveLength(0);
 
     const session = await nango.createReconnectSession({

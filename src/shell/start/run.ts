@@ -51,7 +51,7 @@ export async function runNode(
   const isDev = config.mode === 'dev';
   const closers: (() => Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) {
+    for (const close of closers.splice(0).toReversed()) {
       await close().catch((error: unknown) => log.warn('a part did not stop cleanly', { error: errorText(error) }));
     }
   };
