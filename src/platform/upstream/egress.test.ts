@@ -293,6 +293,26 @@ describe('checkPeer', () => {
 });
 
 describe('the allow-list', () => {
+  it('covers no other address than the one that was resolved: the system turns 0.0.0.0 into loopback', async () => {
+    const evil = await createEvil(always(answer(200, 'in')));
+    const upstream = createUpstream({
+      policy: () => ({ allow: [`zero.example:${evil.port}`] }),
+      clock: systemClock,
+      userAgent: 'x',
+      resolve: async () => ['0.0.0.0'],
+    });
+    const url = new URL(`http://zero.example:${evil.port}/`);
+    await expect(upstream.call({ method: 'GET', url, headers: {} })).rejects.toMatchObject({
+      kind: 'egress_refused',
+      message: expect.stringContaining('another address') as string,
+    });
+    await until(() => evil.connections.length === 1);
+    await evil.connections[0]?.closed;
+    expect(evil.connections[0]?.received().length).toBe(0);
+    await upstream.destroy();
+    await evil.close();
+  });
+
   it('is exact in host and port, whatever the name resolves to', async () => {
     const evil = await createEvil(always(answer(200, 'in')));
     const call = async (allow: string, text: string): Promise<string> => {
