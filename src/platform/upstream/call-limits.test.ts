@@ -31,7 +31,10 @@ describe('limits', () => {
       await connection.request();
       await connection.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
       const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
-      while (!connection.socket.destroyed) await connection.send(chunk);
+      while (!connection.socket.destroyed) {
+        await connection.send(chunk);
+        await turns(1);
+      }
     });
     const called = upstreamFor(evil).call({ method: 'GET', url: evil.url(), headers: {} });
     await expect(called).rejects.toMatchObject({ kind: 'too_large' });
@@ -44,7 +47,10 @@ describe('limits', () => {
     const failed = await failureOf(async (connection) => {
       await connection.request();
       await connection.send('HTTP/1.1 200 OK\r\n');
-      while (!connection.socket.destroyed) await connection.send(`x-a: ${'y'.repeat(1000)}\r\n`);
+      while (!connection.socket.destroyed) {
+        await connection.send(`x-a: ${'y'.repeat(1000)}\r\n`);
+        await turns(1);
+      }
     });
     expect(failed.kind).toBe('too_large');
   });

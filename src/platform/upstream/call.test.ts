@@ -136,7 +136,10 @@ describe('the answer', () => {
     expect(response.headers['link']).toBeUndefined();
     const failed = await failureOf(async (connection) => {
       await connection.request();
-      while (!connection.socket.destroyed) await connection.send(early);
+      while (!connection.socket.destroyed) {
+        await connection.send(early);
+        await turns(1);
+      }
     });
     expect(failed).toMatchObject({ kind: 'protocol', requestSent: true });
   });

@@ -136,7 +136,10 @@ describe('the answer', () => {
     expect((await exchange(upstreamFor(evil), evil.url()).done).events).toEqual(['headers', 'data', 'end']);
     const endless = await evilWith(async (connection) => {
       await connection.request();
-      while (!connection.socket.destroyed) await connection.send(early);
+      while (!connection.socket.destroyed) {
+        await connection.send(early);
+        await turns(1);
+      }
     });
     expect((await exchange(upstreamFor(endless), endless.url()).done).failure).toMatchObject({ kind: 'protocol' });
   });
