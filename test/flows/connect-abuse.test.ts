@@ -82,6 +82,15 @@ describe('the state', () => {
     expect(row?.sealed.toString('latin1')).not.toContain('canary-value');
   });
 
+  it('a script cannot fill the table: of one session 20 flows stay, the newest', async () => {
+    const token = await sessionToken(app, 'xref');
+    for (let i = 0; i < 25; i++) await beginFlow(app.url, 'xref', token); // each from a browser of its own
+    const rows = await app.db.query(
+      `SELECT 1 FROM oauth_flow f JOIN integration i ON i.id = f.integration_id WHERE i.unique_key = 'xref'`,
+    );
+    expect(rows).toHaveLength(20);
+  });
+
   it('one session makes one connection, also from two flows at once', async () => {
     const token = await sessionToken(app, 'checkr-partner');
     const one = await answeredFlow(app, { token });

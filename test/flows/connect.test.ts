@@ -265,7 +265,7 @@ describe('the callback page', () => {
     const policy = response.headers.get('content-security-policy') ?? '';
     const nonce = /script-src 'nonce-([0-9a-f]{64})'/.exec(policy)?.[1] as string;
     expect(policy).toBe(
-      `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     );
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(response.headers.get('referrer-policy')).toBe('no-referrer');

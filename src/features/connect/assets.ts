@@ -1,13 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { StartupError } from '../../base/errors.ts';
 
 /** The built browser files of the Connect page, kept in memory: three small files. */
 export interface Assets {
   /** Hashed file name of an entry: `app.js`, `app.css`, `callback.js`. */
   nameOf(entry: 'app.js' | 'app.css' | 'callback.js'): string;
-  get(name: string): { type: string; content: Buffer } | undefined;
+  get(name: string): Asset | undefined;
+}
+
+export interface Asset {
+  type: string;
+  content: Buffer;
+  gzip: Buffer;
 }
 
 const TYPES: Record<string, string> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8' };
@@ -19,12 +26,13 @@ const DEFAULT_DIR = fileURLToPath(import.meta.url).replace(
 
 /** Reads the built files (`name-HASH.ext`). Errors: StartupError when they are not there. */
 export function readAssets(dir: string = DEFAULT_DIR): Assets {
-  const files = new Map<string, { type: string; content: Buffer }>();
+  const files = new Map<string, Asset>();
   const entries = new Map<string, string>();
   for (const name of listed(dir)) {
     const match = /^([a-z]+)-[A-Z0-9]+\.(js|css)$/.exec(name);
     if (match === null) continue;
-    files.set(name, { type: TYPES[match[2] as string] as string, content: readFileSync(join(dir, name)) });
+    const content = readFileSync(join(dir, name));
+    files.set(name, { type: TYPES[match[2] as string] as string, content, gzip: gzipSync(content) });
     entries.set(`${match[1]}.${match[2]}`, name);
   }
   for (const entry of ['app.js', 'app.css', 'callback.js']) {

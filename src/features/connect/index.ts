@@ -91,9 +91,9 @@ export function createConnect(deps: ConnectDeps): Connect {
     startFlow: (...args) => startFlow(deps, ...args),
     attachSockets: (server) => sockets.attach(server),
     async sweep() {
-      const before = new Date(deps.clock.now() - KEEP_MS);
-      await deleteOldSessions(deps.db, before);
-      await deleteOldFlows(deps.db, before);
+      const now = deps.clock.now();
+      await deleteOldSessions(deps.db, new Date(now - KEEP_MS));
+      await deleteOldFlows(deps.db, new Date(now));
     },
   };
 }

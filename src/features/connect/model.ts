@@ -78,7 +78,7 @@ export type Notice =
 export const SESSION_LIFE_MS = 30 * 60_000;
 /** A person needs minutes for a login with a second factor; a stolen state should be worthless soon. */
 export const FLOW_LIFE_MS = 10 * 60_000;
-/** Nobody has more logins open; more is a script filling the table. */
-export const BROWSER_FLOWS_MAX = 20;
+/** Flows of one session or one browser. Nobody has more logins open; more is a script filling the table. */
+export const FLOWS_MAX = 20;
 /** Life of the browser cookie; longer than a flow so that two flows in a row share it. */
 export const BROWSER_COOKIE_SECONDS = 60 * 60;

@@ -30,6 +30,7 @@ function headers(nonce: string): Record<string, string> {
       "default-src 'none'",
       `script-src 'nonce-${nonce}'`,
       `style-src 'nonce-${nonce}'`,
+      'img-src data:',
       "base-uri 'none'",
       "form-action 'none'",
       "frame-ancestors 'none'",
@@ -69,7 +70,7 @@ export function resultPage(
 <p><code>${escapeHtml(result.errorType ?? '')}</code></p></details>`;
   const html = `<!doctype html>
 <html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+<title>${escapeHtml(title)}</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/connect-ui/assets/${assets.nameOf('app.css')}" nonce="${nonce}">
 <script src="/connect-ui/assets/${assets.nameOf('callback.js')}" nonce="${nonce}" defer></script></head>
 <body class="standalone" data-origin="${escapeHtml(origin)}" data-message="${escapeHtml(JSON.stringify(message))}">

@@ -1,5 +1,5 @@
 import type { Sql } from '../../platform/postgres/index.ts';
-import { BROWSER_FLOWS_MAX, type OAuthFlow } from './model.ts';
+import { FLOWS_MAX, type OAuthFlow } from './model.ts';
 
 interface FlowRow {
   environment_id: number;
@@ -18,13 +18,22 @@ interface FlowRow {
 const COLUMNS = `environment_id, id, browser_hash, integration_id, connection_id, reconnect_id, connect_session_id,
   sealed, redirect_uri, ws_client_id, expires_at`;
 
-/** Opens a flow; an earlier one of the same session, browser and integration is dropped, as are those over the limit. */
+/**
+ * Opens a flow. An earlier one of the same session, browser and integration is replaced; of a session or a browser only
+ * the newest {@link FLOWS_MAX} stay.
+ */
 export async function insertFlow(sql: Sql, flow: OAuthFlow & { stateHash: Buffer; now: Date }): Promise<void> {
   await sql.query(
     `DELETE FROM oauth_flow WHERE browser_hash = $1 AND (
-       (environment_id = $2 AND connect_session_id = $3 AND integration_id = $4) OR id IN (
-         SELECT id FROM oauth_flow WHERE browser_hash = $1 ORDER BY created_at DESC OFFSET $5))`,
-    [flow.browserHash, flow.environmentId, flow.connectSessionId ?? null, flow.integrationId, BROWSER_FLOWS_MAX - 1],
+       (environment_id = $2 AND connect_session_id = $3 AND integration_id = $4)
+       OR id IN (SELECT id FROM oauth_flow WHERE browser_hash = $1 ORDER BY created_at DESC OFFSET $5))`,
+    [flow.browserHash, flow.environmentId, flow.connectSessionId ?? null, flow.integrationId, FLOWS_MAX - 1],
+  );
+  await sql.query(
+    `DELETE FROM oauth_flow WHERE environment_id = $1 AND connect_session_id = $2 AND id IN (
+       SELECT id FROM oauth_flow WHERE environment_id = $1 AND connect_session_id = $2
+       ORDER BY created_at DESC OFFSET $3)`,
+    [flow.environmentId, flow.connectSessionId ?? null, FLOWS_MAX - 1],
   );
   await sql.query(
     `INSERT INTO oauth_flow (environment_id, id, state_hash, browser_hash, integration_id, connection_id, reconnect_id,
@@ -71,7 +80,7 @@ export async function takeFlow(sql: Sql, environmentId: number, id: string): Pro
 export async function selectFlowsOfBrowser(sql: Sql, browserHash: Buffer, now: Date): Promise<OAuthFlow[]> {
   const rows = await sql.query<FlowRow>(
     `SELECT ${COLUMNS} FROM oauth_flow WHERE browser_hash = $1 AND expires_at > $2 LIMIT $3`,
-    [browserHash, now, BROWSER_FLOWS_MAX],
+    [browserHash, now, FLOWS_MAX],
   );
   return rows.map(toFlow);
 }

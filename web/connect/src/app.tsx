@@ -95,11 +95,7 @@ function App() {
   const [chosen, setChosen] = useState<Integration>();
   const [connected, setConnected] = useState(start.connected);
   const card = useRef<HTMLDivElement>(null);
-  const t = useMemo(() => {
-    const app = document.body.dataset['app'] || parentHost();
-    const always = { app: app ?? translator(language, {})('theApp') };
-    return translator(language, always);
-  }, [token]);
+  const t = useMemo(() => translator(language, document.body.dataset['app'] || parentHost()), [token]);
 
   useEffect(() => {
     onToken((given) => {

@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import { ConnectError, sendCredentials, type Connected, type Integration, type Session } from './api.ts';
+import { ConnectError, sendCredentials, type Connected, type Field, type Integration, type Session } from './api.ts';
 import { failureOf } from './failures.ts';
 import { FieldInput, useCredentialFields } from './form.tsx';
 import { tell } from './parent.ts';
@@ -42,7 +42,10 @@ export function Detail({ integration, session, token, earlier, back, done }: Det
   const [busy, setBusy] = useState<'no' | 'checking' | 'window' | 'gone'>('no');
   const [error, setError] = useState(earlier);
   const attempt = useRef<PopupAttempt>(undefined);
-  const missing = (name: string, optional: boolean): boolean => tried && !optional && values[name]?.trim() === '';
+  // A server may take an empty user name or an empty password, never both.
+  const nothing = credentialFields.every(({ name }) => values[name]?.trim() === '');
+  const isMissing = (field: Field): boolean =>
+    values[field.name]?.trim() === '' && (!field.optional || (nothing && field === credentialFields[0]));
   const failure = error && failureOf(error);
 
   const pick = (names: { name: string }[]): Record<string, string> =>
@@ -75,7 +78,7 @@ export function Detail({ integration, session, token, earlier, back, done }: Det
   function submit(event: Event): void {
     event.preventDefault();
     setTried(true);
-    const empty = fields.find((field) => !field.optional && values[field.name]?.trim() === '');
+    const empty = fields.find((field) => isMissing(field));
     if (empty !== undefined) {
       document.getElementById(`field-${empty.name}`)?.focus();
       return;
@@ -136,7 +139,7 @@ export function Detail({ integration, session, token, earlier, back, done }: Det
             key={field.name}
             field={field}
             value={values[field.name] ?? ''}
-            missing={missing(field.name, field.optional)}
+            missing={tried && isMissing(field)}
             onChange={(value) => setValues({ ...values, [field.name]: value })}
           />
         ))}

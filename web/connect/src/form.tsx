@@ -75,8 +75,13 @@ export function FieldInput(props: { field: Field; value: string; missing: boolea
         )}
       </div>
       <p id={`${id}-help`} class={missing ? 'wrong' : 'quiet'}>
-        {missing ? t('required') : field.description}
+        {missing ? t('required') : withCode(field.description)}
       </p>
     </div>
   );
+}
+
+/** Text between backticks is code, as everywhere in the catalogue. */
+function withCode(text: string) {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }

@@ -1,4 +1,4 @@
-/** Every sentence of the page. `{app}` and `{service}` are filled in. */
+/** Every sentence of the page. `{app}`, `{appDative}`, `{service}` and `{date}` are filled in. */
 
 export const LANGUAGES = ['en', 'de', 'fr', 'es', 'ja'] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -8,6 +8,8 @@ type Row = readonly [en: string, de: string, fr: string, es: string, ja: string]
 
 const ROWS = {
   theApp: ['the app', 'die App', 'l’application', 'la aplicación', 'アプリ'],
+  /** German only: the form after a preposition. */
+  theAppDative: ['the app', 'der App', 'l’application', 'la aplicación', 'アプリ'],
   loading: ['Loading…', 'Wird geladen …', 'Chargement…', 'Cargando…', '読み込み中…'],
   close: ['Close', 'Schließen', 'Fermer', 'Cerrar', '閉じる'],
   back: ['Back', 'Zurück', 'Retour', 'Volver', '戻る'],
@@ -22,7 +24,7 @@ const ROWS = {
   nothingFound: ['Nothing found.', 'Nichts gefunden.', 'Aucun résultat.', 'Sin resultados.', '見つかりません。'],
   empty: [
     'There is nothing to connect here at the moment. Go back to {app}.',
-    'Hier gibt es gerade nichts zu verbinden. Gehen Sie zurück zu {app}.',
+    'Hier gibt es gerade nichts zu verbinden. Gehen Sie zurück zu {appDative}.',
     'Il n’y a rien à connecter pour le moment. Revenez à {app}.',
     'No hay nada que conectar por ahora. Vuelva a {app}.',
     '現在接続できるものはありません。{app}に戻ってください。',
@@ -101,7 +103,7 @@ const ROWS = {
   ],
   leave: [
     'You can end this at any time in {app}.',
-    'Sie können dies jederzeit in {app} beenden.',
+    'Sie können dies jederzeit in {appDative} beenden.',
     'Vous pouvez y mettre fin à tout moment dans {app}.',
     'Puede terminarlo en cualquier momento en {app}.',
     '{app}からいつでも解除できます。',
@@ -170,14 +172,14 @@ const ROWS = {
   connected: ['Connected', 'Verbunden', 'Connecté', 'Conectado', '接続しました'],
   connectedText: [
     '{service} is now connected to {app}.',
-    '{service} ist jetzt mit {app} verbunden.',
+    '{service} ist jetzt mit {appDative} verbunden.',
     '{service} est maintenant connecté à {app}.',
     '{service} ya está conectado a {app}.',
     '{service}が{app}に接続されました。',
   ],
   closeTab: [
     'You can close this tab and go back to {app}.',
-    'Sie können diesen Tab schließen und zu {app} zurückkehren.',
+    'Sie können diesen Tab schließen und zu {appDative} zurückkehren.',
     'Vous pouvez fermer cet onglet et revenir à {app}.',
     'Puede cerrar esta pestaña y volver a {app}.',
     'このタブを閉じて、{app}に戻ってください。',
@@ -219,7 +221,7 @@ const ROWS = {
   ],
   errOver: [
     'This page is no longer valid: it was already used, or is too old. Go back to {app} and start again.',
-    'Diese Seite gilt nicht mehr: Sie wurde schon benutzt oder ist zu alt. Gehen Sie zu {app} zurück und beginnen Sie neu.',
+    'Diese Seite gilt nicht mehr: Sie wurde schon benutzt oder ist zu alt. Gehen Sie zu {appDative} zurück und beginnen Sie neu.',
     'Cette page n’est plus valable : elle a déjà servi ou est trop ancienne. Revenez à {app} et recommencez.',
     'Esta página ya no es válida: ya se usó o es demasiado antigua. Vuelva a {app} y empiece de nuevo.',
     'このページは無効です。すでに使用されたか、有効期限が切れています。{app}に戻ってやり直してください。',
@@ -233,7 +235,7 @@ const ROWS = {
   ],
   errGone: [
     'The connection to repair was removed meanwhile. Go back to {app} and connect anew.',
-    'Die Verbindung wurde inzwischen entfernt. Gehen Sie zu {app} zurück und verbinden Sie neu.',
+    'Die Verbindung wurde inzwischen entfernt. Gehen Sie zu {appDative} zurück und verbinden Sie neu.',
     'La connexion à réparer a été supprimée. Revenez à {app} et connectez-vous à nouveau.',
     'La conexión que se iba a reparar ya no existe. Vuelva a {app} y conecte de nuevo.',
     '再接続する接続は削除されています。{app}に戻って新しく接続してください。',
@@ -247,7 +249,7 @@ const ROWS = {
   ],
   errNoToken: [
     'This page was opened without its key. Go back to {app} and start again.',
-    'Diese Seite wurde ohne ihren Schlüssel geöffnet. Gehen Sie zu {app} zurück und beginnen Sie neu.',
+    'Diese Seite wurde ohne ihren Schlüssel geöffnet. Gehen Sie zu {appDative} zurück und beginnen Sie neu.',
     'Cette page a été ouverte sans sa clé. Revenez à {app} et recommencez.',
     'Esta página se abrió sin su clave. Vuelva a {app} y empiece de nuevo.',
     'このページは必要な情報なしで開かれました。{app}に戻ってやり直してください。',
@@ -273,12 +275,13 @@ export function chooseLanguage(asked: string | null): Language {
   return 'en';
 }
 
-/** Texts in one language; `always` is filled into every sentence. */
-export function translator(language: Language, always: Record<string, string>): Translate {
+/** Texts in one language. `app` is the name of the app; without one the sentences say "the app". */
+export function translator(language: Language, app: string | undefined): Translate {
   const column = LANGUAGES.indexOf(language);
+  const text = (name: TextName): string => (ROWS[name] as Row)[column] as string;
+  const always: Record<string, string> = { app: app ?? text('theApp'), appDative: app ?? text('theAppDative') };
   return (name, values = {}) => {
-    const text = (ROWS[name] as Row)[column] as string;
-    const filled = text.replace(/\{(\w+)\}/g, (hole, key: string) => values[key] ?? always[key] ?? hole);
+    const filled = text(name).replace(/\{(\w+)\}/g, (hole, key: string) => values[key] ?? always[key] ?? hole);
     return filled.charAt(0).toLocaleUpperCase(language) + filled.slice(1);
   };
 }

@@ -20,7 +20,7 @@ export function showConnectPageRoute(deps: ConnectDeps, assets: Assets) {
       const socket = `${protocol === 'https:' ? 'wss' : 'ws'}://${host}`;
       const html = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Connect</title><meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">
+<title>Connect</title><meta name="referrer" content="no-referrer"><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/connect-ui/assets/${assets.nameOf('app.css')}">
 <script type="module" src="/connect-ui/assets/${assets.nameOf('app.js')}"></script></head>
 <body data-origin="${escapeHtml(origin)}" data-app="${escapeHtml(deps.appName ?? '')}"><div id="root"></div>
@@ -56,15 +56,19 @@ export function getConnectAssetRoute(assets: Assets) {
     summary: 'A file of the Connect page',
     auth: { by: 'public', why: 'scripts and styles of a public page' },
     params: z.object({ file: z.string().max(100) }),
+    headers: z.looseObject({ 'accept-encoding': z.string().optional() }),
     errors: ['not_found'],
     documented: false,
-    handle({ params }) {
+    handle({ params, headers }) {
       const file = assets.get(params.file);
       if (file === undefined) throw errors.fail('not_found');
+      const zipped = /\bgzip\b/.test(headers['accept-encoding'] ?? '');
       return {
-        body: file.content,
+        body: zipped ? file.gzip : file.content,
         headers: {
           'content-type': file.type,
+          vary: 'accept-encoding',
+          ...(zipped && { 'content-encoding': 'gzip' }),
           'cache-control': 'public, max-age=31536000, immutable',
           'x-content-type-options': 'nosniff',
         },
