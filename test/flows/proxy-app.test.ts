@@ -146,6 +146,32 @@ describe('the published client', () => {
   });
 });
 
+describe('the hot path', () => {
+  it('asks the database nothing while key and connection are in memory', async () => {
+    await nango.get({ ...onEcho, endpoint: '/warm' });
+    const asked: string[] = [];
+    const { db } = app;
+    const { query, transaction } = db;
+    db.query = ((text: string, ...rest: []) => {
+      asked.push(text);
+      return query.call(db, text, ...rest);
+    }) as typeof query;
+    db.transaction = ((run) => {
+      asked.push('BEGIN');
+      return transaction.call(db, run);
+    }) as typeof transaction;
+    try {
+      for (let i = 0; i < 50; i++) await nango.post({ ...onEcho, endpoint: '/hot', data: { i } });
+    } finally {
+      db.query = query;
+      db.transaction = transaction;
+    }
+    // The log of calls and the time of the last good one are written in batches.
+    const batched = /INSERT INTO activity|last_good_call_at|DELETE FROM activity/;
+    expect(asked.filter((text) => !batched.test(text))).toEqual([]);
+  });
+});
+
 describe('emulated providers', () => {
   it('Checkr: Basic token, whole next links, limits, retries and faults', async () => {
     const { connectionId } = await connectAccount(app, 'checkr-partner');

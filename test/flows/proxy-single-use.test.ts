@@ -143,6 +143,15 @@ describe('a single-use grant', () => {
     expect(await grant.state()).toEqual(['spent', undefined]);
   });
 
+  it('is used up by a GET that asks to be taken for a write', async () => {
+    script = answering(ok);
+    const { port } = await serve(core.node);
+    const grant = await connect();
+    const headers = { ...grant.headers, 'nango-proxy-x-http-method-override': 'POST' };
+    await callProxy(port, '/proxy/v3/check', { headers });
+    expect(await grant.state()).toEqual(['spent', undefined]);
+  });
+
   it('of another scope writes as often as it likes', async () => {
     script = answering(ok);
     const { port } = await serve(core.node);

@@ -51,8 +51,9 @@ export function joinEndpoint(base: URL, endpoint: Endpoint, aliases: readonly UR
   }
   const own = endpoint.query;
   const query = own === undefined || own === '' ? added : added === '' ? own : `${own}&${added}`;
+  if (query === '') return { url, requestTarget: url.pathname };
   url.search = query;
-  return { url, requestTarget: query === '' ? url.pathname : `${url.pathname}?${query}` };
+  return { url, requestTarget: `${url.pathname}?${query}` };
 }
 
 /** `/https://api.example/v1/x` → `/v1/x` below the base `https://api.example`. */

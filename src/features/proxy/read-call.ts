@@ -1,9 +1,10 @@
 /** Reads what the caller asks of the proxy from the head of its request. Nothing here touches the network. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { connectionNames, hopByHopHeaders, validHeader } from '../../protocols/http.ts';
+import { hopByHopHeaders, validHeader } from '../../protocols/http.ts';
 import { readEndpoint, type Endpoint } from './endpoint.ts';
 import { proxyErrors } from './errors.ts';
 import { RETRIES_MAX, type ProxyLimits } from './limits.ts';
+import { namedByConnection } from './response-head.ts';
 
 export interface Call {
   method: string;
@@ -117,7 +118,7 @@ function readBody(headers: IncomingHttpHeaders, limits: ProxyLimits): Call['body
  */
 function readForwarded(headers: IncomingHttpHeaders, limits: ProxyLimits): Map<string, string> {
   const forwarded = new Map<string, string>();
-  const named = headers.connection === undefined ? undefined : connectionNames(headers.connection);
+  const named = namedByConnection(headers.connection);
   const contentType = text(headers, 'content-type');
   if (contentType !== '' && named?.has('content-type') !== true) {
     if (!validHeader('content-type', contentType)) throw invalidValue('content-type');

@@ -27,7 +27,7 @@ export function responseHead(
   options: { own: Readonly<Record<string, unknown>>; inflated: boolean; toBrowser: boolean },
 ): string[] {
   const flat: string[] = [];
-  const named = headers['connection'] === undefined ? undefined : connectionNames(headers['connection']);
+  const named = namedByConnection(headers['connection']);
   for (const key in options.own) {
     const value = options.own[key];
     if (value === undefined || key === 'content-length' || key === 'content-type') continue;
@@ -49,6 +49,12 @@ export function responseHead(
     }
   }
   return flat;
+}
+
+/** Nearly every message says `keep-alive` or `close` here, which names no header. */
+export function namedByConnection(connection: string | string[] | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
+  return connectionNames(connection);
 }
 
 function isCors(name: string): boolean {

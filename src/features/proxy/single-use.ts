@@ -22,12 +22,16 @@ import { deleteClaim, insertClaim, replaceClaim, selectOpenClaim, settleClaim } 
 /** States that a grant of unknown outcome is moved from; a connection that has ended otherwise stays as it is. */
 const USABLE: ConnectionState[] = ['active', 'expiring', 'not_ready', 'needs_reauth'];
 
+/** With one of these a GET may be a write to the provider. */
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];
+
 const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** True when this call would use up the grant of this connection. */
 export function usesUpGrant(call: Call, live: LiveConnection): boolean {
   const scope = live.integration.provider.api.spentAfterWriteWithScope;
-  if (scope === undefined || READING_METHODS.has(call.method)) return false;
+  if (scope === undefined) return false;
+  if (READING_METHODS.has(call.method) && !METHOD_OVERRIDES.some((name) => call.headers.has(name))) return false;
   return (live.scope ?? '').split(/[\s,+]+/).includes(scope);
 }
 
