@@ -146,11 +146,9 @@ function connectRoute(deps: DevDeps): Route {
     html: true,
     documented: false,
     async handle(request) {
-      const refused = admit(deps, request) ?? refuseForeign(request, services.publicUrl());
-      if (refused !== undefined) return refused;
-      const environment = await devEnvironment(services);
-      const integration = await services.integrations.byKey(environment.id, request.body.integration);
-      if (integration === undefined) throw devErrors.fail('not_found');
+      const entered = await enter(deps, request, request.body.integration);
+      if ('refused' in entered) return entered.refused;
+      const { environment, integration } = entered;
       const session = await services.connect.createSession(environment, {
         end_user: { id: 'dev-user', display_name: 'You' },
         allowed_integrations: [integration.uniqueKey],
@@ -194,6 +192,16 @@ function disconnectRoute(deps: DevDeps): Route {
       return { redirect: '/', status: 303 };
     },
   });
+}
+
+/** What every button needs: an admitted visitor, a press on our own page, and its integration. */
+async function enter(deps: DevDeps, request: AnyRequest, key: string) {
+  const refused = admit(deps, request) ?? refuseForeign(request, deps.services.publicUrl());
+  if (refused !== undefined) return { refused };
+  const environment = await devEnvironment(deps.services);
+  const integration = await deps.services.integrations.byKey(environment.id, key);
+  if (integration === undefined) throw devErrors.fail('not_found');
+  return { environment, integration };
 }
 
 async function devEnvironment(services: Services): Promise<Environment> {
