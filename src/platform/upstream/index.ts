@@ -223,12 +223,13 @@ export function createUpstream(options: {
         const active = generation();
         const target = admitOrFail(request.url, active);
         const method = usable(request.method, target.pair);
+        const path = originForm(request, target.pair);
         const exchange = new StreamExchange(target.pair, { ...request, method }, sink, forget);
         const waitMs = request.headersTimeoutMs > 0 ? request.headersTimeoutMs : Infinity;
         waiting.set(exchange, clock.monotonicMs() + waitMs);
         exchange.start(active.agent, {
           origin: request.url.origin,
-          path: request.requestTarget ?? request.url.pathname + request.url.search,
+          path,
           method,
           headers: flattenHeaders(request.headers, userAgent),
           body: exchange.body,
@@ -269,6 +270,13 @@ const idle: StreamHandle = {
   resume() {},
   abort() {},
 };
+
+/** The path and query to send. An absolute URL here would ask the server to act as a proxy (RFC 9112 3.2.2). */
+function originForm({ requestTarget, url }: StreamRequest, pair: string): string {
+  if (requestTarget === undefined) return url.pathname + url.search;
+  if (!requestTarget.startsWith('/')) throw failure('protocol', 'UND_ERR_INVALID_ARG', pair);
+  return requestTarget;
+}
 
 async function inflated(raw: CallResponse, bytesMax: number, pair: string): Promise<CallResponse> {
   const { 'content-encoding': encoding, 'content-length': _packedLength, ...headers } = raw.headers;

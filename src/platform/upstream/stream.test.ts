@@ -36,6 +36,12 @@ describe('the request', () => {
     expect(text).not.toContain('evil.example');
   });
 
+  it('may have a path and query that URL would rewrite', async () => {
+    const evil = await evilWith(always(answer(200, '')));
+    await exchange(upstreamFor(evil), evil.url(), { requestTarget: "/a?q='%zz" }).done;
+    expect(evil.connections[0]?.received().toString()).toContain("GET /a?q='%zz HTTP/1.1\r\n");
+  });
+
   it('streams its body in chunks, or with the length that was announced', async () => {
     const evil = await evilWith(async (connection) => {
       for (;;) {
@@ -83,6 +89,10 @@ describe('the request', () => {
       { url: new URL('https://127.0.0.1:1/') },
       { url: evil.url(), method: 'CONNECT' },
       { url: evil.url(), headers: { 'x-a': 'b\r\nc: d' } },
+      { url: evil.url(), requestTarget: 'http://other.example/' },
+      { url: evil.url(), requestTarget: '' },
+      { url: evil.url(), requestTarget: '*' },
+      { url: evil.url(), requestTarget: '/a HTTP/1.1\r\nx: y' },
       { url: evil.url(), signal: AbortSignal.abort() },
     ]) {
       const { outcome, done } = exchange(upstream, request.url, request);
