@@ -5,10 +5,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { defineErrors } from '../../base/errors.ts';
-import { defineRoute, type Environment, type Route, type RouteRequest } from '../../base/route.ts';
+import { defineRoute, type Environment, type Route, type RouteReply, type RouteRequest } from '../../base/route.ts';
 import { createUpstream, type Upstream } from '../../platform/upstream/index.ts';
 import type { Emulators, EmulatorName } from '../../../emulators/index.ts';
 import { readBrowserQuery } from '../../features/connect/index.ts';
+import type { Integration } from '../../features/integrations/index.ts';
 import type { Services } from '../node.ts';
 import { pageHeaders, renderDevPage, STYLE, type ProxiedCall } from './page.ts';
 import { SEEDED } from './seed.ts';
@@ -195,7 +196,11 @@ function disconnectRoute(deps: DevDeps): Route {
 }
 
 /** What every button needs: an admitted visitor, a press on our own page, and its integration. */
-async function enter(deps: DevDeps, request: AnyRequest, key: string) {
+async function enter(
+  deps: DevDeps,
+  request: AnyRequest,
+  key: string,
+): Promise<{ refused: RouteReply } | { environment: Environment; integration: Integration }> {
   const refused = admit(deps, request) ?? refuseForeign(request, deps.services.publicUrl());
   if (refused !== undefined) return { refused };
   const environment = await devEnvironment(deps.services);
@@ -270,7 +275,7 @@ function isOwnName(host: string, publicUrl: URL): boolean {
 }
 
 /** A form of another site cannot press our buttons. */
-function refuseForeign(request: AnyRequest, publicUrl: URL) {
+function refuseForeign(request: AnyRequest, publicUrl: URL): undefined {
   const { host } = request.headers as { host?: string };
   const own = [publicUrl.origin, `${publicUrl.protocol}//${host ?? ''}`];
   if (request.origin !== undefined && own.includes(request.origin)) return undefined;
