@@ -1,4 +1,5 @@
 /** Credentials typed by the customer: checked with the provider, then stored (wire contract C.4). */
+import { z } from 'zod';
 import type { AuthMode } from '../../../catalogue/_spec/index.ts';
 import { isHawserError } from '../../base/errors.ts';
 import { randomId } from '../../base/ids.ts';
@@ -11,6 +12,19 @@ import { configIssues, connectionConfigOf } from './plan.ts';
 import type { BrowserQuery } from './query.ts';
 import { recordFailure, saveConnection } from './save.ts';
 import { verifyCredential } from './verify.ts';
+
+/** What the endpoints for typed credentials have in common. */
+export const credentialRoute = {
+  method: 'POST',
+  auth: { by: 'public', why: 'called by the customer’s browser; the connect session token is in the query' },
+  params: z.object({ providerConfigKey: z.string().min(1).max(255) }),
+  query: z.record(z.string(), z.unknown()),
+  output: z.object({ connectionId: z.string(), providerConfigKey: z.string() }),
+  errors: ['integration_not_allowed', 'invalid_auth_mode', 'invalid_connection', 'connection_test_failed'],
+} as const;
+
+/** Longest key or password. Source: wire contract B.5. */
+export const SECRET_LENGTH_MAX = 1_024;
 
 /**
  * Stores a typed credential as a connection. Resolves to what the published client returns.

@@ -5,12 +5,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { HawserError, isHawserError } from '../../base/errors.ts';
-import { secretHash } from '../../base/ids.ts';
 import { errorText } from '../../base/log.ts';
 import { checkField } from '../../base/template.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import {
-  callbackStateNames,
   codeRequest,
   issuerOf,
   issuerProblem,
@@ -28,10 +26,8 @@ import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
 import { learnedKeys } from './plan.ts';
 import { recordFailure, saveConnection } from './save.ts';
 import { flowPlace } from './start.ts';
-import { selectFlowsOfBrowser, takeFlow, takeFlowByState } from './store-flows.ts';
+import { takeFlowOf } from './take-flow.ts';
 import { selectSessionById } from './store.ts';
-
-const STATE = /^[0-9a-f]{64}$/;
 
 /** Why a provider gives no token, in words for the developer. */
 const TOKEN_WORDS: Record<TokenFailureKind, string> = {
@@ -104,7 +100,7 @@ async function run(
   progress: Progress,
 ): Promise<string> {
   const browser = browserOf(deps.publicUrl(), input.cookie);
-  const flow = await takeTheFlow(deps, input.query, browser);
+  const flow = await takeFlowOf(deps, input.query, browser);
   progress.wsClientId = flow.wsClientId;
   progress.connectionId = flow.connectionId;
   const { attempt, used } = await openFlow(deps, flow);
@@ -199,41 +195,6 @@ async function exchange(
     facts: { scope: token.scope ?? secret.scopes.join(' '), expiresAt },
   });
   return connection.connectionId;
-}
-
-/**
- * Consumes the flow this callback belongs to. A callback without state is matched by the browser alone, when its
- * provider may drop the state and exactly one such flow of the browser is open.
- * Errors: `state_err`, `state_cookie_err`.
- */
-async function takeTheFlow(deps: ConnectDeps, query: URLSearchParams, browser: Buffer | undefined): Promise<OAuthFlow> {
-  const names = callbackStateNames(deps.providers.list());
-  const states = names.flatMap((name) => query.getAll(name));
-  if (states.length > 0) {
-    const valid = states.find((state) => STATE.test(state));
-    const flow =
-      states.length === 1 && valid !== undefined ? await takeFlowByState(deps.db, secretHash(valid)) : undefined;
-    if (flow === undefined) throw errors.fail('state_err');
-    return flow;
-  }
-  if (browser === undefined) throw errors.fail('state_err');
-  const open = await selectFlowsOfBrowser(deps.db, browser, new Date(deps.clock.now()));
-  const candidates: OAuthFlow[] = [];
-  for (const flow of open) {
-    const integration = await deps.integrations.byId(flow.environmentId, flow.integrationId);
-    if (integration?.provider.oauth2?.callback.stateEcho === 'may-drop') candidates.push(flow);
-  }
-  if (candidates.length > 1) {
-    // None can be told from the others; ending them lets the next attempt be the only one.
-    for (const flow of candidates) await takeFlow(deps.db, flow.environmentId, flow.id);
-    const message =
-      'Several authorizations are open in this browser and the answer fits more than one. Start again with one.';
-    throw errors.fail('state_err', { message });
-  }
-  const [only] = candidates;
-  const flow = only && (await takeFlow(deps.db, only.environmentId, only.id));
-  if (flow === undefined) throw errors.fail('state_err');
-  return flow;
 }
 
 async function openFlow(deps: ConnectDeps, flow: OAuthFlow): Promise<{ attempt: Attempt; used: boolean }> {

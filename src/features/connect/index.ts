@@ -16,16 +16,15 @@ import { createReconnectSessionRoute } from './routes/create-reconnect-session.t
 import { createSessionRoute } from './routes/create-session.ts';
 import { deleteSessionRoute } from './routes/delete-session.ts';
 import { finishOAuthRoute } from './routes/finish-oauth.ts';
+import { getConnectAssetRoute } from './routes/get-connect-asset.ts';
 import { getSessionRoute } from './routes/get-session.ts';
 import { listSessionIntegrationsRoute } from './routes/list-session-integrations.ts';
 import { recordTelemetryRoute } from './routes/record-telemetry.ts';
-import {
-  refuseModeRoutes,
-  saveApiKeyRoute,
-  saveBasicRoute,
-  saveUnauthenticatedRoute,
-} from './routes/save-credential.ts';
-import { getConnectAssetRoute, showConnectPageRoute } from './routes/show-connect-page.ts';
+import { saveUnsupportedRoutes } from './routes/save-unsupported.ts';
+import { saveApiKeyRoute } from './routes/save-api-key.ts';
+import { saveBasicRoute } from './routes/save-basic.ts';
+import { saveUnauthenticatedRoute } from './routes/save-unauthenticated.ts';
+import { showConnectPageRoute } from './routes/show-connect-page.ts';
 import { startOAuthRoute } from './routes/start-oauth.ts';
 import { createReconnectSession, createSession, sessionByToken, type NewSession } from './sessions.ts';
 import { createSockets, type AttachedSockets } from './sockets.ts';
@@ -81,7 +80,7 @@ export function createConnect(deps: ConnectDeps): Connect {
       saveApiKeyRoute(deps),
       saveBasicRoute(deps),
       saveUnauthenticatedRoute(deps),
-      ...refuseModeRoutes(),
+      ...saveUnsupportedRoutes(),
       showConnectPageRoute(deps, assets),
       getConnectAssetRoute(assets),
     ],

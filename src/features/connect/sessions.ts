@@ -18,7 +18,7 @@ import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
 import { SESSION_LIFE_MS, type ConfigDefaults, type ConnectSession } from './model.ts';
 import { isProtectedParam, scopeProblem, splitScopes } from './plan.ts';
-import { insertSession } from './store.ts';
+import { insertSession, selectSessionById } from './store.ts';
 
 /** Enough for any list of integrations a person would look at. */
 const ALLOWED_MAX = 250;
@@ -130,6 +130,13 @@ export async function sessionByToken(deps: ConnectDeps, token: string): Promise<
   if (session === undefined || environment === undefined) return undefined;
   const { id, allowedIntegrations, reconnectId } = session;
   return { kind: 'session', environment, session: { id, allowedIntegrations, reconnectId } };
+}
+
+/** The whole session behind a session principal; undefined when it ended meanwhile. */
+export async function sessionOf(deps: ConnectDeps, principal: Principal): Promise<ConnectSession | undefined> {
+  if (principal.kind !== 'session') return undefined;
+  const session = await selectSessionById(deps.db, principal.environment.id, principal.session.id);
+  return session === undefined || session.used ? undefined : session;
 }
 
 async function save(deps: ConnectDeps, session: Omit<ConnectSession, 'id' | 'expiresAt'>): Promise<NewSession> {

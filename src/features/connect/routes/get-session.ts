@@ -3,7 +3,7 @@ import { defineRoute } from '../../../base/route.ts';
 import { endUserToWire } from '../../connections/index.ts';
 import type { ConnectDeps } from '../deps.ts';
 import { errors } from '../errors.ts';
-import { sessionOf } from './session-of.ts';
+import { sessionOf } from '../sessions.ts';
 
 const THEME = { light: { primary: '#1f5fd6' }, dark: { primary: '#7aa7ff' } };
 

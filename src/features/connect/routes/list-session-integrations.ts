@@ -7,7 +7,7 @@ import type { ConnectDeps } from '../deps.ts';
 import { errors } from '../errors.ts';
 import type { ConfigDefaults, ConnectSession } from '../model.ts';
 import { scopesOf } from '../plan.ts';
-import { sessionOf } from './session-of.ts';
+import { sessionOf } from '../sessions.ts';
 
 /** A form field as the Connect page draws it. */
 export interface WireField {

@@ -1,0 +1,34 @@
+import { defineRoute, type Route } from '../../../base/route.ts';
+import { credentialRoute } from '../credential-form.ts';
+import { errors } from '../errors.ts';
+
+/** Endpoints of modes that no provider of the catalogue has (wire contract C.4). */
+const OTHER_MODES: Record<string, string> = {
+  '/oauth2/auth/:providerConfigKey': 'OAUTH2_CC',
+  '/auth/tba/:providerConfigKey': 'TBA',
+  '/auth/two-step/:providerConfigKey': 'TWO_STEP',
+  '/auth/jwt/:providerConfigKey': 'JWT',
+  '/auth/bill/:providerConfigKey': 'BILL',
+  '/auth/signature/:providerConfigKey': 'SIGNATURE',
+  '/auth/aws-sigv4/:providerConfigKey': 'AWS_SIGV4',
+  '/auth/oauth-outbound/:providerConfigKey': 'OAUTH2 (outbound)',
+};
+
+/** Answers the other credential endpoints of the published client in words it shows. */
+export function saveUnsupportedRoutes(): Route[] {
+  return Object.entries(OTHER_MODES).map(([path, mode]) =>
+    defineRoute({
+      method: 'POST',
+      path,
+      summary: `Not supported: ${mode}`,
+      auth: { by: 'public', why: 'answers the same to everybody' },
+      params: credentialRoute.params,
+      errors: ['invalid_auth_mode'],
+      documented: false,
+      handle(): never {
+        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE.`;
+        throw errors.fail('invalid_auth_mode', { message });
+      },
+    }),
+  );
+}
