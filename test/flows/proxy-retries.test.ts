@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RetrySpec } from '../../catalogue/_spec/index.ts';
+import type { ProviderSpec, RetrySpec } from '../../catalogue/_spec/index.ts';
 import { answer, createEvil, until, type EvilScript } from '../support/evil.ts';
 import { aLive, anIntegration, aProvider, callProxy, handClock, startProxy, type Answer } from '../support/proxy.ts';
 import { createOpenList, recording, startProxyOverEvil, type ProxyOverEvilOptions } from '../support/proxy-evil.ts';
@@ -334,6 +334,33 @@ describe('a 401', () => {
     await callProxy(proxy.port, '/proxy/x', { headers: { 'nango-proxy-authorization': 'Basic eDo=' } });
     await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': `http://${evil.pair}/other` } });
     expect([requests.length, asked]).toEqual([2, []]);
+  });
+
+  it('to a header or parameter that replaces ours says nothing about ours either', async () => {
+    const shapes: [ProviderSpec['api']['auth'], string, Record<string, string>][] = [
+      [{ in: 'header', name: 'X-Api-Key', value: '${accessToken}' }, '/proxy/x', { 'nango-proxy-x-api-key': 'mine' }],
+      [{ in: 'query', name: 'key', value: '${accessToken}' }, '/proxy/x?key=mine', {}],
+    ];
+    for (const [auth, path, headers] of shapes) {
+      let asked = 0;
+      const { script } = recording(refused);
+      const evil = list.add(await createEvil(script));
+      const live = aLive(anIntegration(aProvider(`http://${evil.pair}`, { auth })));
+      const credentials = {
+        peek: () => live,
+        live: async () => live,
+        async afterUnauthorized() {
+          asked += 1;
+          return undefined;
+        },
+        spend: async () => undefined,
+      };
+      const proxy = list.add(await startProxy({ allow: [evil.pair], live, deps: { credentials } }));
+      expect((await callProxy(proxy.port, path, { headers })).status).toBe(401);
+      expect(asked).toBe(0);
+      expect((await callProxy(proxy.port, '/proxy/x')).status).toBe(401);
+      expect(asked).toBe(1);
+    }
   });
 
   it('answered after the caller has left is not repeated', async () => {

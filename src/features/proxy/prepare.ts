@@ -23,6 +23,9 @@ interface Prepared {
   /** Injected query, encoded; empty when there is none. */
   query: string;
   queryNames: string[];
+  /** Headers and query parameters that carry the credential. */
+  secretHeaders: string[];
+  secretQuery: string[];
 }
 
 export interface Dispatchable {
@@ -61,7 +64,7 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
     };
     const own = ownBase(() => baseUrl(input));
     const scratch = new URL(NOWHERE);
-    const { headers } = apiHeaders({ ...input, credential }, scratch);
+    const { headers, secretHeaders, secretQuery } = apiHeaders({ ...input, credential }, scratch);
     const pairs = Object.entries(headers);
     for (const [name, value] of pairs) {
       // Template values are checked at write; a row from an older version may still hold anything.
@@ -76,6 +79,8 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       headers: pairs,
       query: scratch.search.slice(1),
       queryNames: [...scratch.searchParams.keys()],
+      secretHeaders,
+      secretQuery,
     };
   }
 
@@ -111,14 +116,21 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       const target = joinEndpoint(base, call.endpoint, aliases, addedQuery(call, prepared));
       const headers: [string, string][] = [];
       for (const pair of prepared.headers) if (!call.headers.has(pair[0])) headers.push(pair);
-      const overridden = headers.length < prepared.headers.length && call.headers.has('authorization');
       for (const pair of call.headers) headers.push(pair);
       if (!call.headers.has('accept') && !headers.some(([name]) => name === 'accept')) {
         headers.push(['accept', DEFAULT_ACCEPT]);
       }
-      return { target, headers, usesCredential: call.baseUrlOverride === undefined && !overridden };
+      return { target, headers, usesCredential: call.baseUrlOverride === undefined && !bringsOwn(call, prepared) };
     },
   };
+}
+
+/** True when the caller has put a credential of its own where ours would be. */
+function bringsOwn(call: Call, { secretHeaders, secretQuery }: Prepared): boolean {
+  if (secretHeaders.some((name) => call.headers.has(name))) return true;
+  if (secretQuery.length === 0 || call.endpoint.query === undefined) return false;
+  const own = new URLSearchParams(call.endpoint.query);
+  return secretQuery.some((name) => own.has(name));
 }
 
 /** Injected parameters that the caller has not set itself: like a header, its own value wins. */
