@@ -22,7 +22,7 @@ import { systemClock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/keyring/index.ts';
 import { armKillPoint, noKillPoints } from '../platform/kill-points.ts';
 import type { Database } from '../platform/postgres/index.ts';
-import { createUpstream } from '../platform/upstream/index.ts';
+import { createUpstream, normalizePair } from '../platform/upstream/index.ts';
 import { principalFor } from './http/auth.ts';
 import { createRateLimit } from './http/rate-limit.ts';
 import { createServer } from './http/server.ts';
@@ -55,12 +55,15 @@ export type Services = Awaited<ReturnType<typeof createServices>>;
 
 /** Abandoned flows and sessions are swept this often; disconnects that wait have their own timer. */
 const SWEEP_INTERVAL_MS = 60_000;
+/** What a stop grants to calls under way; leaves the rest of 30 s to refreshes and the database. */
+const CALLS_END_TIMEOUT_MS = 10_000;
 
 async function createServices(options: HawserOptions, publicUrl: () => URL) {
   const { config, db, keyring, log } = options;
   const clock = options.clock ?? systemClock;
   const killPoints = config.killAt === undefined ? noKillPoints : armKillPoint(config.killAt);
   const emulatorUrl = options.emulatorUrl ?? config.emulatorUrl;
+  assertPairs('HAWSER_EGRESS_ALLOW', config.egressAllow);
   const allow = [...config.egressAllow, ...(emulatorUrl === undefined ? [] : [pairOf(emulatorUrl)])];
   const upstream = createUpstream({
     policy: () => ({ allow }),
@@ -228,7 +231,8 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         stopCredentials();
         await stopDisconnects();
         await sockets.close();
-        await app.close();
+        // Calls under way may end; then their connections are cut.
+        await within(clock, app.close(), () => app.server.closeAllConnections());
         await closeServices(services);
       })();
       return closing;
@@ -237,11 +241,19 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
 }
 
 /** Finishes what is under way and writes what is queued; then lets go of every socket. */
-async function closeServices({ credentials, connections, activity, upstream }: Services): Promise<void> {
+async function closeServices({ clock, credentials, connections, activity, upstream }: Services): Promise<void> {
   await credentials.drain();
   await connections.close();
   await activity.close();
-  await upstream.close();
+  await within(clock, upstream.close(), () => void upstream.destroy());
+}
+
+/** Waits for `work`, but calls `cut` when it takes longer than a stop may. */
+async function within(clock: Clock, work: PromiseLike<unknown>, cut: () => void): Promise<void> {
+  const done = new AbortController();
+  clock.sleep(CALLS_END_TIMEOUT_MS, done.signal).then(cut, () => undefined); // ended in time
+  await work;
+  done.abort();
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<number> {
@@ -277,6 +289,13 @@ function assertSafeToListen(config: Config): void {
       `Set HAWSER_DASHBOARD_PASSWORD to at least ${PASSWORD_CHARACTERS_MIN} characters, or listen on 127.0.0.1.`,
     );
   }
+}
+
+/** A wrong entry would silently stay refused. Errors: {@link StartupError}. */
+function assertPairs(setting: string, pairs: readonly string[]): void {
+  const wrong = pairs.find((pair) => normalizePair(pair) === undefined);
+  if (wrong === undefined) return;
+  throw new StartupError(`${setting} holds "${wrong}", which is no host:port pair.`, `Write it like 127.0.0.1:8080.`);
 }
 
 function pairOf(url: string): string {

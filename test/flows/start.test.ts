@@ -192,6 +192,10 @@ describe('what a start refuses, in one sentence with what to do', () => {
   it('a setting that is no number or no URL', async () => {
     expect(await refused({ HAWSER_PORT: 'many' })).toMatch(/HAWSER_PORT/);
     expect(await refused({ HAWSER_PUBLIC_URL: 'ftp://x' })).toMatch(/HAWSER_PUBLIC_URL/);
+    const database = await createTestDatabase();
+    cleanUp.push(() => database.drop());
+    const base = { HAWSER_DATA_DIR: await folder(), DATABASE_URL: database.url, HAWSER_ENCRYPTION_KEY: generateKey() };
+    expect(await refused({ ...base, HAWSER_EGRESS_ALLOW: 'localhost' })).toMatch(/host:port/);
   });
 });
 
