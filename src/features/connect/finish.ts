@@ -165,7 +165,9 @@ async function exchange(
     scope: secret.scopes.join(oauth2.scopes?.separator ?? ' '),
   });
   const response = await deps.upstream.call({ ...request, url: deps.integrations.targetUrl(integration, request.url) });
-  const token = readTokenAnswer(oauth2, response, deps.clock.now());
+  // What we sent must not come back in the provider's error text.
+  const sent = [client.clientSecret, answer.code, secret.codeVerifier].filter((value) => value !== undefined);
+  const token = readTokenAnswer(oauth2, response, deps.clock.now(), sent);
   if (!token.ok) {
     progress.providerError = token.kind === 'invalid_client' ? token.kind : token.error;
     const said = [token.description ?? token.error, `status ${token.status}`].filter((part) => part !== undefined);
