@@ -8,4 +8,6 @@ export interface Context extends CredentialsDeps {
   journal: Journal;
   cache: LiveCache;
   pace: Pace;
+  /** Set at shutdown: what waits gives up, what runs ends. */
+  stopping: AbortController;
 }

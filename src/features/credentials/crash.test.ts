@@ -6,6 +6,7 @@ import { eventually, type CoreNode } from '../../../test/support/build.ts';
 import { accessOf, startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import { startRelay, type Relay } from '../../../test/support/relay.ts';
 import type { RotationHabit } from '../../../test/support/token-server.ts';
+import type { LiveConnection } from './index.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
 
 class Killed extends Error {}
@@ -164,32 +165,50 @@ describe('killed, with time left on the access token', () => {
 });
 
 describe('a dead refresh token and an answer that nobody adopted', () => {
-  it('tries the journal before it gives up (I3)', async () => {
-    server.habit = 'rotate';
-    const subject = await stage.connected({ rotation: 'overlap' });
-    await stage.endsIn(subject.connection, -1_000);
-    // The first node is paused with the answer on its way; the second one sends the same token.
-    const gate = Promise.withResolvers<void>();
-    server.fault({ kind: 'held', gate: gate.promise });
-    const paused = stage.read(survivor, subject);
-    await eventually(
-      () => server.requests.length,
-      (count) => count === 1,
-    );
-    await stage.expireLease(subject.connection);
-    server.fault({ kind: 'held', gate: gate.promise });
-    const second = stage.read(stage.other, subject);
-    await eventually(
-      () => server.requests.length,
-      (count) => count === 2,
-    );
-    gate.resolve();
-    const [one, two] = await Promise.all([paused, second]);
-    expect(accessOf(one)).toBe(accessOf(two));
-    expect(server.isAlive(accessOf(one) as string)).toBe(true);
-    const states = (await stage.events(subject.connection)).filter(({ type }) => type === 'connection.state');
-    expect(states).toEqual([]);
-  });
+  it.each(['the late answer', 'the refusal'])(
+    'ends with the token that works, whichever comes first: %s (I3)',
+    async (first) => {
+      // Declared with a grace that the provider does not grant: the second send of the same token is refused.
+      server.habit = 'rotate';
+      const subject = await stage.connected({ rotation: 'overlap' });
+      await stage.endsIn(subject.connection, -1_000);
+      const answer = Promise.withResolvers<void>();
+      const refusal = Promise.withResolvers<void>();
+      server.fault({ kind: 'held', gate: answer.promise }, { kind: 'held', gate: refusal.promise });
+      const paused = stage.read(survivor, subject);
+      await eventually(
+        () => server.requests.length,
+        (count) => count === 1,
+      );
+      await stage.expireLease(subject.connection);
+      const second = stage.read(stage.other, subject).catch((error: unknown) => error);
+      await eventually(
+        () => server.requests.length,
+        (count) => count === 2,
+      );
+      if (first === 'the refusal') {
+        refusal.resolve();
+        expect(await second).toMatchObject({ code: 'connection_needs_reauth' });
+        answer.resolve();
+      } else {
+        answer.resolve();
+        await eventually(
+          () => stage.journal(subject.connection),
+          (answers) => answers.length === 1,
+        );
+        refusal.resolve();
+        expect(server.isAlive(accessOf((await second) as LiveConnection) as string)).toBe(true);
+      }
+      expect(server.isAlive(accessOf(await paused) as string)).toBe(true);
+      const now = await stage.read(survivor, subject);
+      expect(now.connection.state).toBe('active');
+      expect((await stage.read(survivor, subject, true)).generation).toBe(now.generation + 1);
+      const states = (await stage.events(subject.connection)).filter(({ type }) => type === 'connection.state');
+      expect(states.map(({ payload }) => payload['state'])).toEqual(
+        first === 'the refusal' ? ['needs_reauth', 'active'] : [],
+      );
+    },
+  );
 
   it('never adopts an answer of an earlier grant after a reconnect', async () => {
     server.habit = 'family';

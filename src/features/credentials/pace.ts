@@ -14,7 +14,7 @@ export interface PaceLimits {
 export interface Ticket {
   /** Moves a waiting ticket ahead of those that nobody waits for. */
   hurry(): void;
-  /** Resolves when it may start. */
+  /** Resolves when it may start; rejects when the pace is ended first. */
   readonly turn: Promise<void>;
   /** Gives the place to the next. Safe to call twice, and before the turn came. */
   release(): void;
@@ -22,6 +22,7 @@ export interface Ticket {
 
 interface Waiting {
   start(): void;
+  refuse(reason: Error): void;
 }
 
 class Lane {
@@ -43,13 +44,17 @@ class Lane {
   }
 
   enter(urgent: boolean): Ticket {
-    const { promise: turn, resolve } = Promise.withResolvers<void>();
+    const { promise: turn, resolve, reject } = Promise.withResolvers<void>();
     let state: 'waiting' | 'running' | 'over' = 'waiting';
     const waiting: Waiting = {
       start: () => {
         state = 'running';
         this.#running += 1;
         resolve();
+      },
+      refuse: (reason) => {
+        state = 'over';
+        reject(reason);
       },
     };
     (urgent ? this.#urgent : this.#later).push(waiting);
@@ -70,6 +75,11 @@ class Lane {
         this.#pump();
       },
     };
+  }
+
+  /** Refuses everything that has not started. */
+  end(reason: Error): void {
+    for (const waiting of [...this.#urgent.splice(0), ...this.#later.splice(0)]) waiting.refuse(reason);
   }
 
   #pump(): void {
@@ -116,6 +126,10 @@ export function createPace(clock: Clock) {
         lanes.set(name, lane);
       }
       return lane.enter(urgent);
+    },
+    /** For shutdown: refuses everything that has not started. */
+    end(reason: Error): void {
+      for (const lane of lanes.values()) lane.end(reason);
     },
   };
 }

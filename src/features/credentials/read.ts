@@ -36,7 +36,6 @@ export function createReader(context: Context): Reader {
   const running = new Map<string, { job: RefreshJob; promise: Promise<Loaded> }>();
   /** Row → monotonic time before which no refresh is started unasked. */
   const quiet = new LRUCache<string, number>({ max: REMEMBERED_MAX });
-  let draining = false;
 
   function refresh(
     { live }: Pick<Loaded, 'live'>,
@@ -55,8 +54,15 @@ export function createReader(context: Context): Reader {
       if (how.force && !other.job.force) return other.promise.then(keep(live), () => refresh({ live }, how));
       return other.promise;
     }
-    if (draining) return Promise.reject(credentialErrors.fail('draining'));
-    const job: RefreshJob = { environmentId, connectionId: id, seenGen: live.generation, ticket: undefined, ...how };
+    if (context.stopping.signal.aborted) return Promise.reject(credentialErrors.fail('draining'));
+    const job: RefreshJob = {
+      environmentId,
+      connectionId: id,
+      seenGen: live.generation,
+      ticket: undefined,
+      answered: false,
+      ...how,
+    };
     const promise = runRefresh(context, job).finally(() => running.delete(key));
     running.set(key, { job, promise });
     return promise;
@@ -70,7 +76,7 @@ export function createReader(context: Context): Reader {
 
   function refreshBehind(live: LiveConnection): void {
     const key = `${live.connection.environmentId}:${live.connection.id}`;
-    if (draining || running.has(key) || clock.monotonicMs() < (quiet.get(key) ?? 0)) return;
+    if (running.has(key) || clock.monotonicMs() < (quiet.get(key) ?? 0)) return;
     quiet.set(key, clock.monotonicMs() + QUIET_MS);
     refresh({ live }, { force: false, refused: false, urgent: false }).catch((error: unknown) => {
       log.debug('a refresh behind the callers’ backs failed; the token is still valid', {
@@ -154,7 +160,8 @@ export function createReader(context: Context): Reader {
     live: read,
     refresh,
     async drain() {
-      draining = true;
+      context.stopping.abort();
+      context.pace.end(credentialErrors.fail('draining'));
       await Promise.allSettled([...running.values()].map(({ promise }) => promise));
     },
   };

@@ -2,9 +2,11 @@
  * One refresh of one connection, by the protocol of the header of this slice. The caller has made sure that this
  * process runs one at a time per connection (step 2); other processes are kept out by the claim.
  */
+import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { isHawserError } from '../../base/errors.ts';
 import type { Session } from '../../platform/postgres/index.ts';
 import { connectionErrors } from '../connections/index.ts';
+import type { Integration } from '../integrations/index.ts';
 import type { Context } from './context.ts';
 import { credentialErrors, refreshError, type RefreshFailure } from './errors.ts';
 import { REFUSED_DAYS_MAX } from './commit.ts';
@@ -39,6 +41,8 @@ export interface RefreshJob {
   /** Somebody waits for the token. */
   urgent: boolean;
   ticket: Ticket | undefined;
+  /** Our own answer came after the claim was lost and waits in the journal: adopting it needs nobody's leave. */
+  answered: boolean;
 }
 
 /**
@@ -59,10 +63,12 @@ export async function runRefresh(context: Context, job: RefreshJob): Promise<Loa
     const { row } = loaded;
     if (row.gen !== seenGen || !loaded.refreshable) return loaded;
     seenFailureMs ??= failureMs(row);
-    if (failureMs(row) > seenFailureMs && !row.leased) {
-      throw refreshError((row.last_failure ?? 'refused') as RefreshFailure); // another node's try failed while we waited
+    if (!job.answered) {
+      if (failureMs(row) > seenFailureMs && !row.leased) {
+        throw refreshError((row.last_failure ?? 'refused') as RefreshFailure); // another node's try failed while we waited
+      }
+      assertAllowed(job, row);
     }
-    assertAllowed(job, row);
     const result = row.leased ? 'busy' : await attempt(context, job, loaded);
     switch (result) {
       case 'done':
@@ -72,10 +78,14 @@ export async function runRefresh(context: Context, job: RefreshJob): Promise<Loa
         // The adopted answer is old: its own refresh token is now the one to use.
         seenGen += 1;
         continue;
+      case 'overtaken':
+      case 'unanswered':
       case 'busy':
+        if (result !== 'busy') job.answered = result === 'overtaken';
         if (clock.monotonicMs() > giveUpAtMs) {
           throw credentialErrors.fail('connection_refresh_backoff', { detail: 'another node still refreshes' });
         }
+        if (context.stopping.signal.aborted) throw credentialErrors.fail('draining');
         await clock.sleep(pollMs);
         pollMs = Math.min(pollMs * 1.5, POLL_MAX_MS);
     }
@@ -101,7 +111,11 @@ export type Attempt =
   /** The outcome of an earlier send is unknown: the stored token is served to its end first. */
   | 'held'
   /** Somebody else is at it. */
-  | 'busy';
+  | 'busy'
+  /** Somebody else was faster, and our answer waits in the journal. */
+  | 'overtaken'
+  /** Our late answer is no longer in the journal. */
+  | 'unanswered';
 
 async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promise<Attempt> {
   const { live } = loaded;
@@ -118,7 +132,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     await ticket.turn;
   };
   try {
-    await enter(live.integration.provider.name, exclusive ? EXCLUSIVE_LIMITS : SHARED_LIMITS);
+    await enter(laneOf(live.integration, oauth2), exclusive ? EXCLUSIVE_LIMITS : SHARED_LIMITS);
     if (exclusive) {
       await enter('\0sessions', SESSION_LIMITS);
       session = await context.db.session();
@@ -149,6 +163,13 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     for (const ticket of tickets) ticket.release();
     job.ticket = undefined;
   }
+}
+
+/** One lane per token server: all integrations of a provider, or one whose server its developer chose. */
+function laneOf(integration: Integration, oauth2: OAuth2Spec): string {
+  const { provider, environmentId, id } = integration;
+  const own = (provider.oauth2?.token.url ?? '').includes('${integrationConfig.') || oauth2.issuer !== undefined;
+  return own ? `${provider.name} ${environmentId}:${id}` : provider.name;
 }
 
 /** A claim that found no row: the connection is being deleted, or somebody was faster. */

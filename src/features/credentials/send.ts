@@ -44,8 +44,13 @@ export async function sendClaimed(context: Context, claimed: Claimed): Promise<A
     gen: row.gen,
     epoch: row.lease_epoch,
   };
-  const recovered = row.intent_open ? await recover(context, claimed, claim) : 'resolved';
+  const recovered = row.intent_open || claimed.answered ? await recover(context, claimed, claim) : 'resolved';
   if (recovered !== 'unresolved' && recovered !== 'resolved') return recovered;
+  if (claimed.answered && !row.intent_open) {
+    // Our late answer is no longer there: whether to send is for the usual checks to say.
+    await releaseClaim(context.db, claim, { keepIntent: false, untilEnd: false });
+    return 'unanswered';
+  }
   const unresolved = recovered === 'unresolved' && rotation.kind !== 'none';
 
   // An unknown expiry is an end nobody can wait for.
@@ -99,7 +104,7 @@ async function recover(
   context: Context,
   claimed: Claimed,
   claim: Claim,
-): Promise<Exclude<Attempt, 'held'> | 'resolved' | 'unresolved'> {
+): Promise<Exclude<Attempt, 'held' | 'overtaken' | 'unanswered'> | 'resolved' | 'unresolved'> {
   const adopted = await adoptReply(context, claimed, claimed.row, claim, claimed.oauth2, 'same-token');
   switch (adopted) {
     case 'committed':
@@ -195,11 +200,11 @@ async function accept(
       note(context, claimed.live, true, 'Refreshed the access token');
       return 'done';
     case 'overtaken':
-      // Its answer stays in the journal, for the day the winner's token turns out to be dead.
+      // The answer stays in the journal: for now, if the winner got nothing, or for the day its token turns out dead.
       context.log.warn('a refresh ended after its lease; its answer is kept in the journal', {
         connection: claim.connectionId,
       });
-      return 'busy';
+      return 'overtaken';
     case 'gone':
       throw connectionErrors.fail('unknown_connection');
   }

@@ -29,6 +29,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     journal: createJournal(deps),
     cache: createLiveCache(deps),
     pace: createPace(clock),
+    stopping: new AbortController(),
   };
   const reader = createReader(context);
   const unauthorized = createUnauthorized(context, (loaded) =>
