@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import type { Principal } from '../../src/base/route.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { always, answer, until } from '../support/evil.ts';
 import {
@@ -252,6 +253,35 @@ describe('a caller that leaves', () => {
     expect(proxy.goodCalls).toEqual([]);
   });
 
+  it('while its key is looked up makes no call at all', async () => {
+    const asked = Promise.withResolvers<void>();
+    const known = Promise.withResolvers<Principal>();
+    const { proxy, evil } = await startProxyOverEvil(list, always(ok), {
+      deps: {
+        principalOf() {
+          asked.resolve();
+          return known.promise;
+        },
+      },
+    });
+    const { request } = openCall(proxy.port);
+    request.on('error', () => undefined).end();
+    await asked.promise;
+    const gone = new Promise((resolve) => proxy.app.server.once('connection', resolve));
+    request.destroy();
+    // Another connection is served only after the first one's end was seen.
+    await callProxy(proxy.port, '/elsewhere');
+    await gone;
+    known.resolve({
+      kind: 'key',
+      environment: { id: 1, uuid: 'u', name: 'dev', isProduction: false, callbackUrl: undefined },
+      keyId: 'k',
+      scopes: ['environment:*'],
+    });
+    await proxy.close();
+    expect([evil.connections.length, proxy.entries]).toEqual([0, []]);
+  });
+
   it('within the answer closes the call to the provider', async () => {
     const { proxy, evil } = await startProxyOverEvil(list, async (connection) => {
       await connection.request();
@@ -403,6 +433,27 @@ describe('slow sides', () => {
     got.resume();
     await failed;
     expect(proxy.entries[0]?.detail?.['code']).toBe('client_stalled');
+  });
+});
+
+describe('a caller that reads the head and no more', () => {
+  it('is cut off although the provider has long finished', async () => {
+    const hand = handClock();
+    const { proxy } = await startProxyOverEvil(list, always(answer(200, Buffer.alloc(12 * MIB))), {
+      clock: hand.clock,
+    });
+    const { request, response } = openCall(proxy.port);
+    request.end();
+    const got = await response;
+    const failed = new Promise((resolve) => got.on('error', resolve));
+    let open = 1;
+    await until(() => {
+      hand.advance(30_000);
+      proxy.app.server.getConnections((_error, count) => (open = count));
+      return open === 0;
+    });
+    got.resume();
+    await failed;
   });
 });
 

@@ -140,26 +140,37 @@ export class Exchange implements StreamSink, ReplyEvents {
     if (streamed) {
       const length = this.#call.body?.length;
       if (length !== undefined) headers = [...headers, ['content-length', String(length)]];
-      else countBody(this.#request, limits.requestBytesMax, () => this.#giveUp(proxyErrors.fail('request_too_large')));
+      else countBody(this.#request, limits.requestBytesMax, () => this.#onTooLarge());
     }
     this.#phase = 'sending';
     this.#held = [];
     this.#holdsForBody = false;
     this.#ended = false;
     this.#failure = undefined;
-    this.#handle = upstream.stream(
-      {
-        method: this.#call.method,
-        url: target.url,
-        requestTarget: target.requestTarget,
-        headers,
-        body: streamed ? this.#request : this.#body,
-        headersTimeoutMs: limits.headersTimeoutMs,
-        bodyIdleTimeoutMs: limits.bodyIdleTimeoutMs,
-        bodyBytesMax: limits.responseBytesMax,
-      },
-      this,
-    );
+    try {
+      this.#handle = upstream.stream(
+        {
+          method: this.#call.method,
+          url: target.url,
+          requestTarget: target.requestTarget,
+          headers,
+          body: streamed ? this.#request : this.#body,
+          headersTimeoutMs: limits.headersTimeoutMs,
+          bodyIdleTimeoutMs: limits.bodyIdleTimeoutMs,
+          bodyBytesMax: limits.responseBytesMax,
+        },
+        this,
+      );
+    } catch (error) {
+      void this.#claim?.failed(true);
+      this.#refuse(error);
+    }
+  }
+
+  #onTooLarge(): void {
+    // After an early answer the rest of the body is only drained: no longer.
+    if (this.#phase === 'done') this.#request.destroy();
+    else this.#giveUp(proxyErrors.fail('request_too_large'));
   }
 
   // — what the upstream says —
@@ -285,6 +296,7 @@ export class Exchange implements StreamSink, ReplyEvents {
     this.#phase = 'relaying';
     const held = this.#held;
     let flowing = held.length > 0;
+    this.#held = [];
     for (const chunk of held) flowing = this.#reply.write(chunk) && flowing;
     if (this.#failure !== undefined) this.#cut(this.#failure.code);
     else if (this.#ended) this.#reply.end();
@@ -387,12 +399,12 @@ export class Exchange implements StreamSink, ReplyEvents {
   // — the ends —
 
   readonly #onClose = (): void => {
-    const phase = this.#phase;
-    if (phase === 'done' || phase === 'orphaned') return;
-    if (phase === 'sending' && this.#claim !== undefined) {
+    if (this.#phase === 'sending' && this.#claim !== undefined) {
       this.#phase = 'orphaned';
       return;
     }
+    this.#deps.watched.delete(this);
+    if (this.#phase === 'done' || this.#phase === 'orphaned') return;
     this.#wait?.abort();
     this.#finish('client_closed');
     this.#abandon();
@@ -442,8 +454,9 @@ export class Exchange implements StreamSink, ReplyEvents {
 
   #finish(code?: string): void {
     if (this.#phase === 'done') return;
+    // Stays watched until the caller has read what is buffered for it: the response then closes.
+    if (this.#phase === 'orphaned') this.#deps.watched.delete(this);
     this.#phase = 'done';
-    this.#deps.watched.delete(this);
     this.#reply.close();
     const { connection, integration } = this.#live;
     const { clock, connections, activity } = this.#deps;
@@ -465,17 +478,20 @@ export class Exchange implements StreamSink, ReplyEvents {
   /** Ends a call whose caller neither sends nor reads any more, and a single-use write past its deadline. */
   check(nowMs: number): void {
     const { limits } = this.#deps;
-    if (this.#claim !== undefined && nowMs - this.#startedAtMs > limits.singleUseWriteMsMax) {
+    const isOpenWrite = this.#claim !== undefined && (this.#phase === 'sending' || this.#phase === 'orphaned');
+    if (isOpenWrite && nowMs - this.#startedAtMs > limits.singleUseWriteMsMax) {
       this.#handle?.abort(new Error('the write took too long'));
       return;
     }
     if (this.#stall.silenceMs(this.#request, this.#waitsForCaller(), nowMs) < limits.callerIdleTimeoutMs) return;
     if (this.#phase === 'relaying') this.#cut('client_stalled');
+    else if (this.#phase === 'done') this.#reply.cut();
     else this.#giveUp(proxyErrors.fail('request_timeout'));
   }
 
   #waitsForCaller(): boolean {
     if (this.#phase === 'relaying') return this.#reply.paused;
+    if (this.#phase === 'done') return true;
     const sends = this.#phase === 'sending' || this.#phase === 'collecting';
     return sends && this.#call.body !== undefined && !this.#request.readableEnded && !this.#request.isPaused();
   }

@@ -80,6 +80,8 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     if (singleUse && live.connection.state === 'spent') throw proxyErrors.fail('connection_spent');
     const dispatchable = deps.preparer.prepare(call, live);
     reply.hijack();
+    // The caller left while key or connection were looked up: nobody would hear of its end any more.
+    if (request.raw.socket.destroyed) return;
     const exchange = new Exchange(deps, {
       call,
       live,
