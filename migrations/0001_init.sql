@@ -124,12 +124,14 @@ CREATE TABLE credential (
   last_failure_at    timestamptz,
   last_failure       text,
   next_attempt_at    timestamptz,
+  -- When the sweep looks at it, if nobody uses it before: keeps the refresh token alive.
+  sweep_at           timestamptz,
   PRIMARY KEY (environment_id, connection_id),
   FOREIGN KEY (environment_id, connection_id) REFERENCES connection (environment_id, id) ON DELETE CASCADE
 );
 CREATE INDEX credential_access_hash ON credential (environment_id, access_hash);
 CREATE INDEX credential_intent ON credential (lease_until) WHERE intent_at IS NOT NULL;
-CREATE INDEX credential_idle ON credential (refreshed_at) WHERE refresh_sealed IS NOT NULL;
+CREATE INDEX credential_sweep ON credential (sweep_at) WHERE sweep_at IS NOT NULL;
 
 -- The provider's answer to a refresh, kept before anybody looks at it.
 CREATE TABLE refresh_journal (

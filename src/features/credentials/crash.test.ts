@@ -153,6 +153,9 @@ describe('killed, with time left on the access token', () => {
     const subject = await stage.connected();
     await stage.read(survivor, subject, true);
     await stage.endsIn(subject.connection, -1_000, 25 * 3_600_000);
+    await stage.core.db.query('UPDATE credential SET sweep_at = clock_timestamp() WHERE connection_id = $1', [
+      subject.connection.id,
+    ]);
     await stage.core.db.query(
       `UPDATE refresh_journal SET closed_at = closed_at - interval '25 hours' WHERE connection_id = $1`,
       [subject.connection.id],
@@ -161,6 +164,27 @@ describe('killed, with time left on the access token', () => {
     expect((await stage.row(subject.connection))?.gen).toBe(3);
     expect(server.requests).toHaveLength(2);
     expect(await stage.journal(subject.connection)).toHaveLength(1);
+  });
+});
+
+describe('the sweep', () => {
+  it('leaves alone what waits for its customer or cannot be refreshed, and does not look at it again', async () => {
+    const waiting = await stage.connected();
+    const without = await stage.connected({ withoutRefresh: true });
+    await stage.core.node.connections.setState(stage.core.db, {
+      environmentId: stage.core.environment.id,
+      id: waiting.connection.id,
+      state: 'needs_reauth',
+      reason: 'revoked',
+    });
+    await stage.core.db.query(
+      `UPDATE credential SET sweep_at = clock_timestamp(), intent_at = clock_timestamp(),
+         lease_until = clock_timestamp() - interval '1 second' WHERE connection_id = ANY ($1)`,
+      [[waiting.connection.id, without.connection.id]],
+    );
+    expect(await survivor.credentials.sweep()).toBe(2);
+    expect(await survivor.credentials.sweep()).toBe(0);
+    expect(server.requests).toHaveLength(0);
   });
 });
 
@@ -319,6 +343,7 @@ describe('database gone between answer and commit', () => {
     expect(
       (
         await eventually(
+          // Refused until the database is back.
           () => stage.read(cutOff, subject).catch(() => undefined),
           (live) => live !== undefined,
         )

@@ -36,10 +36,16 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     reader.refresh(loaded, { force: false, refused: true, urgent: true }),
   );
 
-  function sweepQuietly(): void {
-    sweepCredentials(context, reader).catch((error: unknown) =>
-      log.warn('the sweep of credentials failed; it runs again in a minute', { error: errorText(error) }),
-    );
+  let sweeping = false;
+  async function sweepQuietly(): Promise<void> {
+    if (sweeping) return;
+    sweeping = true;
+    try {
+      await sweepCredentials(context, reader);
+    } catch (error) {
+      log.warn('the sweep of credentials failed; it runs again in a minute', { error: errorText(error) });
+    }
+    sweeping = false;
   }
 
   async function wipe(tx: Sql, connection: Connection) {
@@ -88,8 +94,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     sweep: () => sweepCredentials(context, reader),
     start() {
-      sweepQuietly();
-      return clock.every(SWEEP_INTERVAL_MS, sweepQuietly);
+      void sweepQuietly();
+      return clock.every(SWEEP_INTERVAL_MS, () => void sweepQuietly());
     },
     async drain() {
       deps.killPoints.reach('K12');

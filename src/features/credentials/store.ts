@@ -65,17 +65,22 @@ export interface SealedGrant {
   scope: string | null;
 }
 
+/** Wire contract I.1: a refresh token nobody uses is used once a day, when its access token has ended. */
+const SWEEP_AT = (refreshSealed: string, expiresAt: string) =>
+  `CASE WHEN ${refreshSealed} IS NOT NULL THEN greatest(${expiresAt}, clock_timestamp() + interval '24 hours') END`;
+
 /** Stores a new grant over whatever was there; a refresh still running can no longer commit. */
 export async function upsertGrant(sql: Sql, grant: SealedGrant, leftMs: number | null): Promise<void> {
   await sql.query(
     `WITH stored AS (
        INSERT INTO credential AS c (environment_id, connection_id, sealed, refresh_sealed, access_hash, refresh_hash,
-         scope, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::float8 * interval '1 millisecond')
+         scope, expires_at, sweep_at)
+       VALUES ($1, $2, $3, $4::bytea, $5, $6, $7, clock_timestamp() + $8::float8 * interval '1 millisecond',
+         ${SWEEP_AT('$4', "clock_timestamp() + $8::float8 * interval '1 millisecond'")})
        ON CONFLICT (environment_id, connection_id) DO UPDATE SET
          gen = c.gen + 1, sealed = excluded.sealed, refresh_sealed = excluded.refresh_sealed,
          access_hash = excluded.access_hash, refresh_hash = excluded.refresh_hash, scope = excluded.scope,
-         expires_at = excluded.expires_at, refreshed_at = clock_timestamp(),
+         expires_at = excluded.expires_at, sweep_at = excluded.sweep_at, refreshed_at = clock_timestamp(),
          lease_epoch = c.lease_epoch + 1, grant_epoch = c.lease_epoch + 1, lease_owner = NULL, lease_until = NULL,
          intent_at = NULL, intent_rt_hash = NULL, outcome_unknown = 0, failures = 0, refused_on = NULL,
          last_failure_at = NULL, last_failure = NULL, next_attempt_at = NULL
@@ -142,10 +147,11 @@ export async function commitRefresh(
   expiresAtMs: number | undefined,
 ): Promise<boolean> {
   const rows = await sql.query(
-    `UPDATE credential SET sealed = $5, refresh_sealed = $6, access_hash = $7, refresh_hash = $8, scope = $9,
+    `UPDATE credential SET sealed = $5, refresh_sealed = $6::bytea, access_hash = $7, refresh_hash = $8, scope = $9,
        expires_at = to_timestamp($10::float8 / 1000), refreshed_at = clock_timestamp(), gen = gen + 1,
        lease_owner = NULL, lease_until = NULL, intent_at = NULL, intent_rt_hash = NULL, outcome_unknown = 0,
-       failures = 0, refused_on = NULL, last_failure_at = NULL, last_failure = NULL, next_attempt_at = NULL
+       failures = 0, refused_on = NULL, last_failure_at = NULL, last_failure = NULL, next_attempt_at = NULL,
+       sweep_at = ${SWEEP_AT('$6', 'to_timestamp($10::float8 / 1000)')}
      WHERE environment_id = $1 AND connection_id = $2 AND lease_epoch = $3 AND gen = $4
      RETURNING gen`,
     [
@@ -192,6 +198,7 @@ export async function failRefresh(sql: Sql, claim: Claim, values: FailureValues)
          THEN 1 ELSE 0 END,
        refused_on = CASE WHEN $9 THEN (clock_timestamp() AT TIME ZONE 'UTC')::date ELSE refused_on END,
        last_failure_at = clock_timestamp(), last_failure = $5,
+       sweep_at = clock_timestamp() + interval '1 hour',
        next_attempt_at = CASE WHEN $8 THEN greatest(expires_at, clock_timestamp() + $6::float8 * interval '1 millisecond')
          ELSE clock_timestamp() + $6::float8 * interval '1 millisecond' END
      WHERE environment_id = $1 AND connection_id = $2 AND lease_epoch = $3 AND gen = $4
@@ -256,26 +263,28 @@ export async function lockConnection(tx: Sql, environmentId: number, connectionI
   ]);
 }
 
-/** Exchanges that a vanished node left open, and refresh tokens that nobody used for a day. */
+/** Exchanges that a vanished node left open, and refresh tokens whose day has come. */
 export async function selectNeglected(
   sql: Sql,
-  idleMs: number,
   limit: number,
 ): Promise<{ environment_id: number; connection_id: number }[]> {
   return sql.query(
-    `(SELECT c.environment_id, c.connection_id FROM credential c
-       WHERE c.intent_at IS NOT NULL AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
-         AND (c.next_attempt_at IS NULL OR c.next_attempt_at < clock_timestamp())
-       ORDER BY c.lease_until LIMIT $2)
+    `(SELECT environment_id, connection_id FROM credential
+       WHERE intent_at IS NOT NULL AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT $1)
      UNION
-     (SELECT c.environment_id, c.connection_id FROM credential c
-       WHERE c.refresh_sealed IS NOT NULL AND c.refreshed_at < clock_timestamp() - $1::float8 * interval '1 millisecond'
-         AND c.expires_at < clock_timestamp()
-         AND (c.next_attempt_at IS NULL OR c.next_attempt_at < clock_timestamp())
-         AND EXISTS (SELECT 1 FROM connection n WHERE n.environment_id = c.environment_id AND n.id = c.connection_id
-           AND n.state IN ('active', 'expiring') AND n.deleted_at IS NULL)
-       ORDER BY c.refreshed_at LIMIT $2)`,
-    [idleMs, limit],
+     (SELECT environment_id, connection_id FROM credential
+       WHERE sweep_at < clock_timestamp() ORDER BY sweep_at LIMIT $1)`,
+    [limit],
+  );
+}
+
+/** Takes a connection off the sweep for a day: there is nothing to refresh, or nobody to refresh it for. */
+export async function postponeSweep(sql: Sql, environmentId: number, connectionId: number): Promise<void> {
+  await sql.query(
+    `UPDATE credential SET sweep_at = clock_timestamp() + interval '1 day',
+       lease_until = CASE WHEN lease_until >= clock_timestamp() THEN lease_until END
+     WHERE environment_id = $1 AND connection_id = $2`,
+    [environmentId, connectionId],
   );
 }
 
