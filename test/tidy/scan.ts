@@ -144,7 +144,7 @@ function endOfRegex(text: string, start: number): number {
 const STATIC = /\b(import|export)\s+(type\s+)?([\w$*{][^'";=()]*?)\sfrom\s*['"]([^'"\n]+)['"]/g;
 const BARE = /\bimport\s*['"]([^'"\n]+)['"]/g;
 const DYNAMIC = /\bimport\s*\(\s*['"]([^'"\n]+)['"]/g;
-const FILE_URL = /\bnew\s+URL\(\s*['"](\.[^'"\n]+)['"]\s*,\s*import\.meta\.url/g;
+const FILE_URL = /\bnew\s+URL\(\s*['"](?!\w+:)([^'"\n]+)['"]\s*,\s*import\.meta\.url/g;
 
 function findImports(text: string, code: string): Import[] {
   const found: Import[] = [];
@@ -163,7 +163,9 @@ function findImports(text: string, code: string): Import[] {
   ] as const) {
     for (const match of matches(pattern)) {
       const names = kind === 'dynamic' ? ['*'] : [];
-      found.push({ offset: match.index as number, from: match[1] as string, names, typeOnly: false, kind });
+      // `new URL('x.ts', import.meta.url)` is a neighbour too.
+      const from = (match[1] as string).replace(/^(?=[^.])/, kind === 'url' ? './' : '');
+      found.push({ offset: match.index as number, from, names, typeOnly: false, kind });
     }
   }
   return found.toSorted((a, b) => a.offset - b.offset);
