@@ -77,6 +77,7 @@ export function createSpool(directory: string, log: Log): Spool {
         try {
           entries.push(parse(await readFile(path, 'utf8')));
         } catch (error) {
+          if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue; // flushed by its owner meanwhile
           log.error('a spooled provider answer cannot be read; set aside', { file: name, error: errorText(error) });
           await rename(path, `${path}.bad`);
         }
