@@ -128,21 +128,25 @@ const clock: Rule = {
   ],
 };
 
-/** Words of the catalogue's own file names that belong to no provider. */
-const GENERIC = new Set(['index', 'oauth2', 'private', 'unauthenticated']);
+/** Files of the catalogue that stand for no single provider. */
+const GENERIC = /^(?:index|private-api|unauthenticated)|generic/;
+/** Brands that are words of the language too; like short ones they count only as a literal of their own. */
+const WORDS_OF_LANGUAGE = new Set(['front', 'linear', 'notion', 'slack', 'square', 'stripe', 'zoom']);
+const BRAND_LETTERS_MIN = 4;
 
 /** First words of the provider files; one file per provider, the folder is the list. */
-export function providerWords(folder: string | URL): string[] {
+function providerWords(folder: URL): string[] {
   const names = readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
-  return [...new Set(names.map((name) => name.replace(/\.ts$/, '').split('-')[0] as string))].filter(
-    (word) => !GENERIC.has(word),
-  );
+  return [...new Set(names.filter((name) => !GENERIC.test(name)).map((name) => /^[a-z0-9]+/.exec(name)?.[0] ?? ''))];
 }
 
-const WORDS = providerWords(new URL('../../../catalogue', import.meta.url));
+const WORDS = providerWords(new URL('../../../catalogue/', import.meta.url));
+const BRANDS = WORDS.filter((word) => word.length >= BRAND_LETTERS_MIN && !WORDS_OF_LANGUAGE.has(word));
+const [FIRST = ''] = BRANDS;
+
 // `checkr_account`, `isCheckr`, `CHECKR_URL`, but not the begin of `checkReturn` or of a longer word.
 const NAMES = new RegExp(
-  WORDS.flatMap((word) => [
+  BRANDS.flatMap((word) => [
     `(?<![A-Za-z])${word}(?![a-z])`,
     `${capital(word)}(?![a-z])`,
     `(?<![A-Z])${word.toUpperCase()}(?![A-Z])`,
@@ -152,6 +156,10 @@ const NAMES = new RegExp(
 
 function capital(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+function namesProvider(literal: string): boolean {
+  return WORDS.includes(literal) || literal.search(NAMES) !== -1;
 }
 
 const providers: Rule = {
@@ -166,17 +174,17 @@ const providers: Rule = {
       .flatMap((source) => [
         ...inCode(source, NAMES, ([name]) => name),
         ...source.literals
-          .filter(({ text }) => text.search(NAMES) !== -1)
+          .filter(({ text }) => namesProvider(text))
           .map(({ offset, text }) => violation(source, offset, text.trim().slice(0, 40))),
       ]),
   catches: [
-    { 'src/features/connect/a.ts': `if (provider === '${WORDS[0]}') return;` },
-    { 'src/protocols/oauth2/a.ts': `const is${capital(WORDS[0] as string)} = true;` },
-    { 'src/protocols/oauth2/b.ts': `read(answer.${WORDS[0]}_account_id);` },
+    { 'src/features/connect/a.ts': `if (provider === '${FIRST}') return;` },
+    { 'src/protocols/oauth2/a.ts': `const is${capital(FIRST)} = true;` },
+    { 'src/protocols/oauth2/b.ts': `read(answer.${FIRST}_account_id);` },
   ],
   passes: [
-    { 'src/features/connect/a.ts': `// ${capital(WORDS[0] as string)} drops the state.` },
-    { 'src/shell/dev/seed.ts': `seed('${WORDS[0]}');` },
+    { 'src/features/connect/a.ts': `// ${capital(FIRST)} drops the state.` },
+    { 'src/shell/dev/seed.ts': `seed('${FIRST}');` },
     { 'src/features/connect/b.ts': 'checkReturnTo(text); const xrefs = 1;' },
   ],
 };
