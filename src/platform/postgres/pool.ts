@@ -56,7 +56,10 @@ export class Pool {
         });
       },
     });
-    this.#pool.on('error', (error) => log.warn('idle database connection lost', { error: errorText(error) }));
+    this.#pool.on('error', (error) => {
+      // A closing connection may be cut by a server that stops: nobody lost anything.
+      if (this.#closed === undefined) log.warn('idle database connection lost', { error: errorText(error) });
+    });
     this.#pool.on('connect', (client) => {
       this.#clients.add(client);
       // The pool takes its own listener off while a client is lent; an unheard 'error' would end the process.

@@ -135,6 +135,7 @@ export async function runNode(
 
 /** How long a stop may take before the process ends anyway: the drain budget of a deploy (threats 3.1, row 12). */
 const STOP_TIMEOUT_MS = 30_000;
+const REPEATED_SIGNAL_MS = 1_000;
 
 /**
  * Runs until a signal. Resolves to the exit code: 0 after SIGINT or SIGTERM, 1 when a part was lost.
@@ -144,16 +145,18 @@ export async function runUntilSignal(config: Config, onReady: (running: Running)
   const stopped = new Promise<{ code: number; error?: Error }>((resolve) => {
     stop = resolve;
   });
-  let signals = 0;
+  let firstSignalMs: number | undefined;
   const onSignal = (): void => {
-    signals += 1;
-    // A second Ctrl-C does not wait for anything.
-    if (signals > 1) process.exit(130);
+    const now = systemClock.monotonicMs();
+    // A terminal signals the whole group and npm passes it on: the same Ctrl-C arrives twice. A later one is
+    // impatience and does not wait for anything.
+    if (firstSignalMs !== undefined && now - firstSignalMs > REPEATED_SIGNAL_MS) process.exit(130);
+    firstSignalMs ??= now;
     stop({ code: 0 });
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   const running = await runNode(config, { onLost: (error) => stop({ code: 1, error }) });
-  if (signals === 0) onReady(running);
+  if (firstSignalMs === undefined) onReady(running);
   const { code, error } = await stopped;
   const closed = new AbortController();
   systemClock.sleep(STOP_TIMEOUT_MS, closed.signal).then(

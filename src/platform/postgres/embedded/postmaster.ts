@@ -122,17 +122,18 @@ function spawnPostmaster(options: LaunchOptions, port: number): { postmaster: Po
     detached: true,
   });
   const tail: string[] = [];
+  const state = { ended: false, stopping: false };
   createInterface({ input: child.stderr }).on('line', (line) => {
     tail.push(line);
     if (tail.length > TAIL_LINES) tail.shift();
-    if (/^(FATAL|PANIC):/.test(line)) log.warn('postgres', { line });
+    // While we stop it, connections that are still closing are told so: no news.
+    if (/^(FATAL|PANIC):/.test(line) && !state.stopping) log.warn('postgres', { line });
     else log.debug('postgres', { line });
   });
   const { promise: exited, resolve } = Promise.withResolvers<string>();
   child.once('error', (error) => resolve(`it could not be run: ${errorCode(error) ?? error.message}`));
   child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
   const dismissWatchdog = child.pid === undefined ? () => {} : startWatchdog(child.pid, account, log);
-  const state = { ended: false };
   const settle = async () => {
     await exited;
     state.ended = true;
@@ -145,6 +146,7 @@ function spawnPostmaster(options: LaunchOptions, port: number): { postmaster: Po
     return state.ended;
   };
   const stop = async (): Promise<void> => {
+    state.stopping = true;
     // PostgreSQL's fast, immediate and no shutdown. Source: PostgreSQL 18, "Shutting Down the Server".
     if (!state.ended) child.kill('SIGINT');
     if (await endsWithin(FAST_STOP_MS)) return;
