@@ -190,6 +190,7 @@ CREATE TABLE oauth_flow (
 );
 CREATE INDEX oauth_flow_browser ON oauth_flow (browser_hash);
 CREATE INDEX oauth_flow_expiry ON oauth_flow (expires_at);
+CREATE INDEX oauth_flow_session ON oauth_flow (environment_id, connect_session_id);
 
 -- Letting go of an account at the provider; kept as the tombstone of the connection.
 CREATE TABLE disconnect_task (
