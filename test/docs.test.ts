@@ -116,7 +116,9 @@ describe('what the pages tell to run', () => {
     const codes = new Set((await errorRows()).map(({ code }) => code));
     const named = pages
       .filter((page) => page.startsWith('docs/guide/'))
-      .flatMap((page) => [...read(page).matchAll(/^\| `([a-z]+(?:_[a-z]+)+)`\s*\|/gm)].map(([, code]) => code as string));
+      .flatMap((page) =>
+        [...read(page).matchAll(/^\| `([a-z]+(?:_[a-z]+)+)`\s*\|/gm)].map(([, code]) => code as string),
+      );
     expect(named.length).toBeGreaterThan(8);
     expect(named.filter((code) => !codes.has(code))).toEqual([]);
   });
