@@ -51,7 +51,7 @@ describe('hawser/emulators', () => {
     const taken = createServer();
     await new Promise<void>((resolve) => void taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
-    await expect(startEmulator('xref', { port })).rejects.toThrow(`127.0.0.1:${port}`);
+    await expect(startEmulator('xref', { port })).rejects.toThrow(`Port ${port} on 127.0.0.1`);
     await new Promise((resolve) => taken.close(resolve));
     await expect(startEmulator('nobody' as EmulatorName)).rejects.toThrow('no emulator "nobody"');
   });

@@ -35,7 +35,7 @@ describe('help', () => {
 });
 
 describe('connections and call', () => {
-  it('list, get, call and delete; --json for scripts', async () => {
+  it('list, get, call and delete; --json for scripts', { timeout: 180_000 }, async () => {
     expect((await hawser('connections', 'list')).stdout).toMatch(/No connections/);
     const { connectionId } = await connectAccount(app, 'checkr-partner');
     const listed = await hawser('connections', 'list', '--json', '-i', 'checkr-partner');
