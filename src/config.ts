@@ -46,7 +46,18 @@ export const SETTINGS = {
     kind: 'text',
     default: 'generated into the data folder by `hawser dev`',
     secret: true,
-    about: '32 bytes as base64 or hex; seals every stored secret. Required by `hawser start`.',
+    about: '32 bytes as base64 or hex; seals every stored secret. `hawser start` needs it, or a key file.',
+  },
+  HAWSER_ENCRYPTION_KEYS_OLD: {
+    kind: 'list',
+    default: '',
+    secret: true,
+    about: 'Further encryption keys that are only read, for the time of a rotation.',
+  },
+  HAWSER_ENCRYPTION_KEY_FILE: {
+    kind: 'path',
+    default: 'encryption.key in the data folder, when it is there',
+    about: 'File of encryption keys instead of `HAWSER_ENCRYPTION_KEY`: one a line, the first is active, mode 0600.',
   },
   DATABASE_URL: {
     kind: 'text',
@@ -118,6 +129,9 @@ export interface Config {
   /** Undefined: derived from the port once it is known. */
   publicUrl: string | undefined;
   encryptionKey: string | undefined;
+  /** Read only, beside the active one. */
+  encryptionKeysOld: string[];
+  encryptionKeyFile: string | undefined;
   databaseUrl: string | undefined;
   dashboardPassword: string | undefined;
   egressAllow: string[];
@@ -180,6 +194,8 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     dataDir: resolve(dataDir ?? (mode === 'dev' ? '.hawser' : join(homedir(), '.hawser'))),
     publicUrl: url('HAWSER_PUBLIC_URL'),
     encryptionKey: text('HAWSER_ENCRYPTION_KEY'),
+    encryptionKeysOld: list('HAWSER_ENCRYPTION_KEYS_OLD'),
+    encryptionKeyFile: text('HAWSER_ENCRYPTION_KEY_FILE'),
     databaseUrl: text('DATABASE_URL'),
     dashboardPassword: text('HAWSER_DASHBOARD_PASSWORD'),
     egressAllow: list('HAWSER_EGRESS_ALLOW'),

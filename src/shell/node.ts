@@ -184,30 +184,39 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ready: () => credentials.unflushed === 0,
     environments,
     sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
-    rateLimit: createRateLimit(clock, config.rateLimitPerMinute),
+    publicUrl: () => services.publicUrl(),
+    rateLimitPerMinute: config.rateLimitPerMinute,
+    authFailuresPerMinute: config.authFailuresPerMinute,
+    trustedProxies: config.trustedProxies,
     routes,
     plugins: [
-      (server) =>
-        registerProxy(server, {
-          db,
-          integrations,
-          credentials,
-          connections,
-          activity,
-          upstream,
-          clock,
-          log,
-          baseUrlOverride: { allow: config.baseUrlOverride },
-          principalOf: principalFor(environments, ENVIRONMENT_SCOPES.proxy[0]),
-        }),
+      {
+        auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.proxy },
+        mount: (server, edge) =>
+          registerProxy(server, {
+            db,
+            integrations,
+            credentials,
+            connections,
+            activity,
+            upstream,
+            clock,
+            log,
+            baseUrlOverride: { allow: config.baseUrlOverride },
+            principalOf: edge.keyPrincipalFor(ENVIRONMENT_SCOPES.proxy),
+          }),
+      },
     ],
   });
+  // Before the first call: a rotation of keys waits for the nodes it knows.
+  const stopAnnouncing = await environments.announce();
   let port: number;
   try {
     port = await listen(app, config);
   } catch (error) {
     await app.close();
     await closeServices(services);
+    await stopAnnouncing();
     throw error;
   }
   publicUrl ??= `http://localhost:${port}`;
@@ -234,6 +243,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         // Calls under way may end; then their connections are cut.
         await within(clock, app.close(), () => app.server.closeAllConnections());
         await closeServices(services);
+        await stopAnnouncing();
       })();
       return closing;
     },

@@ -6,4 +6,15 @@ export const environmentErrors = defineErrors({
     status: 503,
     message: 'A stored secret cannot be opened with the present encryption key. Start with the right key.',
   },
+  unknown_api_key: {
+    status: 404,
+    message: 'This environment has no such API key. List them with `hawser keys api list`.',
+  },
+  unknown_scope: { status: 400, message: 'There is no such scope.' },
+  rotation_running: { status: 409, message: 'Another rotation of keys is running. Wait for its end.', retryable: true },
+  nodes_lack_key: {
+    status: 409,
+    message: 'A running node does not have the active encryption key. Give it to every node and restart it first.',
+    retryable: true,
+  },
 });

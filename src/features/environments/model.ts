@@ -29,20 +29,38 @@ export interface ApiKey {
   lastUsedAt: Date | undefined;
 }
 
+/** API keys as people manage them. */
+export interface ApiKeys {
+  /** Oldest first. */
+  list(environmentId: number): Promise<ApiKey[]>;
+  /** The secret is in the answer and nowhere else. Errors: `conflict`, `unknown_scope`. */
+  create(options: {
+    environmentId: number;
+    displayName: string;
+    /** Default: everything, `environment:*`. */
+    scopes?: string[];
+    /** Default: a new one. */
+    secret?: string;
+  }): Promise<{ key: ApiKey; secret: string }>;
+  /** Every node refuses the key from then on. Errors: `unknown_api_key`. */
+  remove(environmentId: number, idOrName: string): Promise<ApiKey>;
+}
+
 export interface Environments {
   readonly vault: Vault;
+  readonly apiKeys: ApiKeys;
+  /**
+   * Makes this node visible to a rotation of keys, until the returned function has resolved. A node that serves calls
+   * has to: a rotation waits for those it knows.
+   */
+  announce(): Promise<() => Promise<void>>;
   list(): Promise<Environment[]>;
   byId(id: number): Promise<Environment | undefined>;
   byName(name: string): Promise<Environment | undefined>;
   /** Adds an environment with its data keys and a webhook signing key. Errors: `conflict`. */
   create(options: { name: string; isProduction: boolean }): Promise<Environment>;
-  /** Adds an API key. The secret is in the answer and nowhere else. */
-  createKey(options: {
-    environmentId: number;
-    displayName: string;
-    scopes?: string[];
-    secret?: string;
-  }): Promise<{ key: ApiKey; secret: string }>;
+  /** Adds an API key: {@link ApiKeys.create}. */
+  createKey: ApiKeys['create'];
   /** The caller behind a key, from memory when known: no SQL on the hot path. */
   peekKey(secret: string): Principal | undefined;
   byKey(secret: string): Promise<Principal | undefined>;

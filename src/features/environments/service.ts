@@ -1,22 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
-import { isUuidV4, randomId, randomSecret, secretHash } from '../../base/ids.ts';
+import { isUuidV4, randomSecret } from '../../base/ids.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Keyring } from '../../platform/keyring/index.ts';
 import type { Database } from '../../platform/postgres/index.ts';
 import { environmentErrors } from './errors.ts';
-import type { ApiKey, Environment, Environments, Principal } from './model.ts';
+import { createApiKeys, hashOfKey } from './keys-api.ts';
+import { createKeyWatch } from './keys-nodes.ts';
+import type { Environment, Environments, Principal } from './model.ts';
 import {
-  insertApiKey,
+  insertDataKey,
   insertEnvironment,
   selectApiKey,
+  selectDataKeys,
   selectEnvironments,
   selectSigningKey,
   touchApiKey,
   updateSigningKey,
-  type ApiKeyRow,
 } from './store.ts';
-import { assertKeyFits, createDataKeys, createVault } from './vault.ts';
+import { createVault } from './vault.ts';
+import { assertKeysFit, createDataKeyReader, newDataKey } from './vault-keys.ts';
 
 /** A key or environment changed elsewhere is seen within this time even when a notification was lost. */
 const CACHE_TTL_MS = 60_000;
@@ -36,17 +39,28 @@ export async function createEnvironments(deps: {
   log: Log;
 }): Promise<Environments> {
   const { db, keyring, clock, log } = deps;
-  await assertKeyFits(db, keyring);
-  const vault = createVault(db, keyring);
+  const reader = createDataKeyReader(keyring);
+  await assertKeysFit(reader, keyring, await selectDataKeys(db));
+  const vault = createVault(db, reader);
+  const keyWatch = createKeyWatch({ db, keyring, vault, clock, log });
+  const apiKeys = createApiKeys(db);
   const principals = new LRUCache<string, Principal>({ max: CACHED_KEYS_MAX, ttl: CACHE_TTL_MS });
   const touched = new Map<string, number>();
   let environments: Environment[] | undefined;
+  /** Rises with every change: what was read before one is not kept after it. */
+  let keyChanges = 0;
+  const forgetPrincipals = (): void => {
+    keyChanges += 1;
+    principals.clear();
+  };
 
   await db.listen('hawser_changed', (payload) => {
-    if (payload.startsWith('api_key:')) principals.clear();
+    if (payload.startsWith('api_key:')) forgetPrincipals();
+    if (payload.startsWith('data_key:')) keyWatch.refresh();
   });
   db.onListenState((healthy) => {
-    if (!healthy) principals.clear();
+    forgetPrincipals();
+    if (healthy) keyWatch.refresh();
   });
 
   async function list(): Promise<Environment[]> {
@@ -65,6 +79,8 @@ export async function createEnvironments(deps: {
 
   return {
     vault,
+    apiKeys,
+    announce: () => keyWatch.announce(),
     list,
     async byId(id) {
       const found = (await list()).find((environment) => environment.id === id);
@@ -80,7 +96,10 @@ export async function createEnvironments(deps: {
       const created = await db.transaction(async (tx) => {
         const environment = await insertEnvironment(tx, options);
         if (environment === undefined) throw environmentErrors.fail('conflict');
-        await createDataKeys(tx, keyring, environment.id);
+        // A key service is asked inside the transaction: rare, and the id it binds to is not known before.
+        for (const purpose of ['seal', 'lookup'] as const) {
+          await insertDataKey(tx, await newDataKey(keyring, environment.id, purpose));
+        }
         return environment;
       });
       const place = signingKeyPlace(created.id);
@@ -88,11 +107,7 @@ export async function createEnvironments(deps: {
       environments = undefined;
       return created;
     },
-    async createKey({ environmentId, displayName, scopes = ['environment:*'], secret = randomId() }) {
-      const row = await insertApiKey(db, { environmentId, displayName, secretHash: hashOf(secret), scopes });
-      if (row === undefined) throw environmentErrors.fail('conflict');
-      return { key: toApiKey(row), secret };
-    },
+    createKey: (options) => apiKeys.create(options),
     peekKey(secret) {
       const principal = db.listening ? principals.get(secret) : undefined;
       if (principal?.kind === 'key') touch(principal);
@@ -100,10 +115,11 @@ export async function createEnvironments(deps: {
     },
     async byKey(secret) {
       if (!isUuidV4(secret)) return undefined;
-      const found = await selectApiKey(db, hashOf(secret));
+      const before = keyChanges;
+      const found = await selectApiKey(db, hashOfKey(secret));
       if (found === undefined) return undefined;
       const principal: Principal = { kind: 'key', ...found };
-      principals.set(secret, principal);
+      if (before === keyChanges) principals.set(secret, principal);
       touch(principal);
       return principal;
     },
@@ -115,22 +131,6 @@ export async function createEnvironments(deps: {
   };
 }
 
-/** Keys are compared without regard to case (wire contract A.1). */
-function hashOf(secret: string): Buffer {
-  return secretHash(secret.toLowerCase());
-}
-
 function signingKeyPlace(environmentId: number) {
   return { environmentId, table: 'environment', row: environmentId, column: 'webhook_signing_key_sealed' };
-}
-
-function toApiKey(row: ApiKeyRow): ApiKey {
-  return {
-    environmentId: row.environment_id,
-    id: row.id,
-    displayName: row.display_name,
-    scopes: row.scopes,
-    createdAt: row.created_at,
-    lastUsedAt: row.last_used_at ?? undefined,
-  };
 }

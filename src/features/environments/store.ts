@@ -15,6 +15,8 @@ export interface DataKeyRow {
   purpose: 'seal' | 'lookup';
   kek_id: string;
   wrapped: Buffer;
+  /** Once set, the key only opens; it never seals again. */
+  retired_at: Date | null;
 }
 
 export interface ApiKeyRow {
@@ -43,6 +45,13 @@ export async function selectEnvironments(sql: Sql): Promise<Environment[]> {
   return rows.map(toEnvironment);
 }
 
+export async function selectEnvironment(sql: Sql, name: string): Promise<Environment | undefined> {
+  const rows = await sql.query<EnvironmentRow>(`SELECT ${ENVIRONMENT_COLUMNS} FROM environment WHERE name = $1`, [
+    name,
+  ]);
+  return rows[0] && toEnvironment(rows[0]);
+}
+
 export async function insertEnvironment(
   sql: Sql,
   options: { name: string; isProduction: boolean },
@@ -67,10 +76,11 @@ export async function selectSigningKey(sql: Sql, environmentId: number): Promise
   return rows[0]?.sealed ?? undefined;
 }
 
+/** Oldest first within an environment. */
 export async function selectDataKeys(sql: Sql, environmentId?: number): Promise<DataKeyRow[]> {
   return sql.query<DataKeyRow>(
-    `SELECT environment_id, id, purpose, kek_id, wrapped FROM data_key
-     WHERE $1::integer IS NULL OR environment_id = $1 ORDER BY environment_id, created_at`,
+    `SELECT environment_id, id, purpose, kek_id, wrapped, retired_at FROM data_key
+     WHERE $1::integer IS NULL OR environment_id = $1 ORDER BY environment_id, created_at, id`,
     [environmentId ?? null],
   );
 }
@@ -93,6 +103,26 @@ export async function insertApiKey(
     `INSERT INTO api_key (environment_id, display_name, secret_hash, scopes) VALUES ($1, $2, $3, $4)
      ON CONFLICT DO NOTHING RETURNING environment_id, id, display_name, scopes, created_at, last_used_at`,
     [row.environmentId, row.displayName, row.secretHash, row.scopes],
+  );
+  return rows[0];
+}
+
+export async function selectApiKeys(sql: Sql, environmentId: number): Promise<ApiKeyRow[]> {
+  return sql.query<ApiKeyRow>(
+    `SELECT environment_id, id, display_name, scopes, created_at, last_used_at FROM api_key
+     WHERE environment_id = $1 ORDER BY created_at, id`,
+    [environmentId],
+  );
+}
+
+/** By id or by display name. Resolves to the deleted row. */
+export async function deleteApiKey(sql: Sql, environmentId: number, idOrName: string): Promise<ApiKeyRow | undefined> {
+  const rows = await sql.query<ApiKeyRow>(
+    `DELETE FROM api_key WHERE environment_id = $1 AND id = (
+       SELECT id FROM api_key WHERE environment_id = $1 AND (id::text = lower($2) OR display_name = $2)
+       ORDER BY id::text = lower($2) DESC LIMIT 1)
+     RETURNING environment_id, id, display_name, scopes, created_at, last_used_at`,
+    [environmentId, idOrName],
   );
   return rows[0];
 }

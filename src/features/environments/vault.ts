@@ -1,51 +1,44 @@
-import { randomBytes } from 'node:crypto';
-import { StartupError } from '../../base/errors.ts';
-import { KEY_BYTES, keyedHash, keyIdOf, openBytes, sealBytes, type Keyring } from '../../platform/keyring/index.ts';
-import type { Database, Sql } from '../../platform/postgres/index.ts';
+import { keyedHash, keyIdOf, openBytes, sealBytes } from '../../platform/keyring/index.ts';
+import type { Database } from '../../platform/postgres/index.ts';
 import type { SealedPlace, Vault } from './model.ts';
-import { insertDataKey, selectDataKeys, type DataKeyRow } from './store.ts';
+import { selectDataKeys } from './store.ts';
+import type { DataKeyReader, EnvironmentKeys } from './vault-keys.ts';
 
-interface EnvironmentKeys {
-  /** Newest last; the last one seals. */
-  seal: Map<string, Buffer>;
-  activeId: string;
-  lookup: Buffer;
-}
-
-/** Creates the data keys of a new environment. Runs in the transaction that creates it. */
-export async function createDataKeys(tx: Sql, keyring: Keyring, environmentId: number): Promise<void> {
-  for (const purpose of ['seal', 'lookup'] as const) {
-    const id = `${purpose}_${randomBytes(6).toString('hex')}`;
-    const wrapped = keyring.wrap(randomBytes(KEY_BYTES), wrapContext(environmentId, id));
-    await insertDataKey(tx, { environment_id: environmentId, id, purpose, kek_id: keyring.activeId, wrapped });
-  }
-}
-
-/** Refuses to start when the database was sealed with another key. Nothing is written. */
-export async function assertKeyFits(sql: Sql, keyring: Keyring): Promise<void> {
-  for (const row of await selectDataKeys(sql)) {
-    if (!keyring.has(row.kek_id)) {
-      throw new StartupError(
-        `The database is sealed with encryption key ${row.kek_id}, but this start has ${keyring.activeId}.`,
-        'Set HAWSER_ENCRYPTION_KEY to the key this database was created with. Nothing was changed.',
-      );
-    }
-    keyring.unwrap(row.kek_id, row.wrapped, wrapContext(row.environment_id, row.id));
-  }
+export interface KeyedVault extends Vault {
+  /**
+   * Reads the data keys of every environment in use again. Once it resolves, every seal that begins uses the newest key
+   * that was in the database when it was called. Errors: those of the database and `key_service_unavailable`.
+   */
+  reload(): Promise<void>;
 }
 
 /** Opens and seals values with the environment's data keys, which stay in memory once unwrapped. */
-export function createVault(db: Database, keyring: Keyring): Vault {
+export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
   const known = new Map<number, Promise<EnvironmentKeys>>();
+  let reloading: Promise<unknown> = Promise.resolve();
 
   function keysOf(environmentId: number): Promise<EnvironmentKeys> {
     let keys = known.get(environmentId);
     if (keys === undefined) {
-      keys = load(db, keyring, environmentId);
-      known.set(environmentId, keys);
-      keys.catch(() => known.delete(environmentId)); // a failed load must not stick
+      const loading = selectDataKeys(db, environmentId).then((rows) => reader.readAll(rows));
+      keys = loading;
+      known.set(environmentId, loading);
+      loading.catch(() => {
+        // The callers get the error; it must not stick.
+        if (known.get(environmentId) === loading) known.delete(environmentId);
+      });
     }
     return keys;
+  }
+
+  async function reload(): Promise<void> {
+    const used = [...known.keys()];
+    const rows = await selectDataKeys(db);
+    for (const environmentId of used) {
+      const own = rows.filter((row) => row.environment_id === environmentId);
+      if (own.length === 0) known.delete(environmentId);
+      else known.set(environmentId, Promise.resolve(await reader.readAll(own)));
+    }
   }
 
   return {
@@ -55,10 +48,11 @@ export function createVault(db: Database, keyring: Keyring): Vault {
       return sealBytes(key, keys.activeId, contextOf(place), Buffer.from(plaintext, 'utf8'));
     },
     async open(place, sealed) {
-      let keys = await keysOf(place.environmentId);
+      const before = keysOf(place.environmentId);
+      let keys = await before;
       if (!keys.seal.has(keyIdOf(sealed))) {
-        // Another node may have added a key since we looked.
-        known.delete(place.environmentId);
+        // Somebody may have added a key since we looked; of many readers one looks again.
+        if (known.get(place.environmentId) === before) known.delete(place.environmentId);
         keys = await keysOf(place.environmentId);
       }
       return openBytes((id) => keys.seal.get(id), contextOf(place), sealed).toString('utf8');
@@ -66,24 +60,16 @@ export function createVault(db: Database, keyring: Keyring): Vault {
     async lookupHash(environmentId, secret) {
       return keyedHash((await keysOf(environmentId)).lookup, secret);
     },
+    reload() {
+      // One after the other: an older reading must not land on top of a newer one.
+      const next = reloading.then(reload);
+      reloading = next.catch(() => undefined); // the caller gets the error
+      return next;
+    },
   };
 }
 
-async function load(db: Database, keyring: Keyring, environmentId: number): Promise<EnvironmentKeys> {
-  const open = (row: DataKeyRow): Buffer =>
-    keyring.unwrap(row.kek_id, row.wrapped, wrapContext(row.environment_id, row.id));
-  const rows = await selectDataKeys(db, environmentId);
-  const seal = new Map(rows.filter((row) => row.purpose === 'seal').map((row) => [row.id, open(row)]));
-  const lookup = rows.find((row) => row.purpose === 'lookup');
-  const activeId = [...seal.keys()].at(-1);
-  if (lookup === undefined || activeId === undefined) throw new Error('environment without data keys');
-  return { seal, activeId, lookup: open(lookup) };
-}
-
-function contextOf(place: SealedPlace): string {
+/** What a sealed value is bound to. */
+export function contextOf(place: SealedPlace): string {
   return `${place.environmentId}|${place.table}|${place.row}|${place.column}`;
-}
-
-function wrapContext(environmentId: number, keyId: string): string {
-  return `data_key|${environmentId}|${keyId}`;
 }

@@ -9,4 +9,5 @@ export type { Database, Session, Sql } from './model.ts';
 export { errors as databaseErrors, isForeignKeyViolation, isUniqueViolation } from './errors.ts';
 export { openDatabase, type OpenOptions } from './open.ts';
 export { migrate, type MigrateOptions } from './migrate.ts';
+export { findRunningPostgres } from './embedded/running.ts';
 export { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from './embedded/start.ts';

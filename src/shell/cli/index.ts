@@ -10,6 +10,7 @@ import { RefusedError, UnreachableError } from './client.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addConnectionsCommand } from './commands/connections.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
+import { addKeysCommand } from './commands/keys.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addServerCommands } from './commands/server.ts';
 
@@ -17,11 +18,14 @@ import { addServerCommands } from './commands/server.ts';
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** Standard error is a terminal: a line may be drawn over. */
+  isTerminal?: boolean;
 }
 
 const standard: Output = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  isTerminal: process.stderr.isTTY === true,
 };
 
 /** Runs one command and resolves to the exit code. */
@@ -46,6 +50,7 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addEmulateCommand(program, output);
   addConnectionsCommand(program, output);
   addCallCommand(program, output, done);
+  addKeysCommand(program, output, done);
   try {
     await program.parseAsync(argv as string[], { from: 'user' });
     return code;

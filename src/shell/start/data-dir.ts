@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError } from '../../base/errors.ts';
-import { generateKey, keyringFrom, type Keyring } from '../../platform/keyring/index.ts';
+import { generateKey, keyringFrom, readKeyFile, type Keyring } from '../../platform/keyring/index.ts';
 
 /** What scripts read to find a running Hawser: `<data dir>/hawser.json`, mode 0600. */
 export interface HawserFile {
@@ -32,28 +32,68 @@ export async function prepareDataDir(path: string): Promise<void> {
   }
 }
 
-/** The operator's key: from the setting, else from the data folder, else (dev only) a new one kept there. */
-export async function loadKeyring(options: {
+/** Where the operator's keys come from. */
+export interface KeySettings {
   dataDir: string;
-  setting: string | undefined;
-  mayGenerate: boolean;
-}): Promise<{ keyring: Keyring; generated: boolean }> {
-  const file = join(options.dataDir, 'encryption.key');
-  const kept = options.setting ?? (await readText(file));
-  if (kept !== undefined) {
-    const keyring = keyringFrom(kept);
-    if (keyring === undefined) {
-      const where = options.setting === undefined ? file : 'HAWSER_ENCRYPTION_KEY';
-      throw new StartupError(`The encryption key in ${where} is not 32 bytes as base64 or hex.`, keyHint());
-    }
-    return { keyring, generated: false };
-  }
-  if (!options.mayGenerate) {
+  /** The active key as text. */
+  encryptionKey: string | undefined;
+  /** A file of keys, the first active. Default: `encryption.key` in the data folder. */
+  encryptionKeyFile: string | undefined;
+  /** Keys that are only read. */
+  encryptionKeysOld: readonly string[];
+}
+
+/**
+ * The operator's keys: from the setting or the key file, else from the data folder, else (dev only) a new one kept there.
+ * Errors: {@link StartupError}.
+ */
+export async function loadKeyring(
+  settings: KeySettings & { mayGenerate: boolean },
+): Promise<{ keyring: Keyring; generated: boolean }> {
+  const known = await readKeyring(settings);
+  if (known !== undefined) return { keyring: known, generated: false };
+  if (!settings.mayGenerate) {
     throw new StartupError('No encryption key: HAWSER_ENCRYPTION_KEY is not set.', keyHint());
   }
+  const file = join(settings.dataDir, 'encryption.key');
+  if ((await readText(join(settings.dataDir, 'postgres.json'))) !== undefined) {
+    throw new StartupError(
+      `The encryption key of this data folder is gone: ${file} is missing.`,
+      'Restore it from a backup, or set HAWSER_ENCRYPTION_KEY. To begin anew, move the data folder away. Nothing was changed.',
+    );
+  }
   const key = generateKey();
+  const keyring = keyringFrom(key, settings.encryptionKeysOld);
+  if (keyring === undefined) throw badKey('HAWSER_ENCRYPTION_KEYS_OLD');
   await writeSecretFile(file, `${key}\n`);
-  return { keyring: keyringFrom(key) as Keyring, generated: true };
+  return { keyring, generated: true };
+}
+
+/** Undefined when there is no key anywhere. Errors: {@link StartupError} for keys that are none. */
+export async function readKeyring(settings: KeySettings): Promise<Keyring | undefined> {
+  const { encryptionKey, encryptionKeyFile } = settings;
+  if (encryptionKey !== undefined && encryptionKeyFile !== undefined) {
+    throw new StartupError(
+      'HAWSER_ENCRYPTION_KEY and HAWSER_ENCRYPTION_KEY_FILE are both set.',
+      'Set one of them: it must be clear which key is the active one.',
+    );
+  }
+  const file = encryptionKeyFile ?? join(settings.dataDir, 'encryption.key');
+  const keys = encryptionKey === undefined ? await readKeyFile(file) : [encryptionKey];
+  if (keys === undefined && encryptionKeyFile !== undefined) {
+    throw new StartupError(`There is no key file ${file}.`, 'Correct HAWSER_ENCRYPTION_KEY_FILE, or make the file.');
+  }
+  if (keys === undefined) return undefined;
+  if (keyringFrom(keys[0] as string, keys.slice(1)) === undefined) {
+    throw badKey(encryptionKey === undefined ? file : 'HAWSER_ENCRYPTION_KEY');
+  }
+  const keyring = keyringFrom(keys[0] as string, [...keys.slice(1), ...settings.encryptionKeysOld]);
+  if (keyring === undefined) throw badKey('HAWSER_ENCRYPTION_KEYS_OLD');
+  return keyring;
+}
+
+function badKey(where: string): StartupError {
+  return new StartupError(`The encryption key in ${where} is not 32 bytes as base64 or hex.`, keyHint());
 }
 
 function keyHint(): string {

@@ -59,8 +59,7 @@ export async function runNode(
     await prepareDataDir(config.dataDir);
     const known = await readHawserFile(config.dataDir);
     const { keyring, generated: encryptionKey } = await loadKeyring({
-      dataDir: config.dataDir,
-      setting: config.encryptionKey,
+      ...config,
       mayGenerate: isDev && config.databaseUrl === undefined,
     });
     const password = config.dashboardPassword ?? known?.dashboardPassword ?? generatePassword();

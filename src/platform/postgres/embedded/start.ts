@@ -15,7 +15,7 @@ import { launchPostmaster, stopOrphan, type Postmaster } from './postmaster.ts';
 import { readSecretFile, writeSecretFile, type SecretFile } from './secret-file.ts';
 
 const USER = 'hawser';
-const DATABASE = 'hawser';
+export const DATABASE = 'hawser';
 /** Where root keeps what its unprivileged PostgreSQL user must reach. */
 const SYSTEM_DIR = '/var/lib/hawser';
 const CLUSTER = 'pg';

@@ -6,7 +6,7 @@ import type { Output } from '../index.ts';
 export function addEmulateCommand(program: Command, output: Output): void {
   program
     .command('emulate')
-    .description('run the emulator of one provider alone, or all of them')
+    .description('run one emulator alone, or all of them')
     .argument('[name]', EMULATOR_NAMES.join(', '))
     .option('-p, --port <number>', 'port; 0 takes a free one', readPort, 3004)
     .option('--state <file>', 'keep apps, accounts and tokens in this file')
