@@ -184,28 +184,22 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ready: () => credentials.unflushed === 0,
     environments,
     sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
-    publicUrl: () => services.publicUrl(),
-    rateLimitPerMinute: config.rateLimitPerMinute,
-    authFailuresPerMinute: config.authFailuresPerMinute,
-    trustedProxies: config.trustedProxies,
+    rateLimit: createRateLimit(clock, config.rateLimitPerMinute),
     routes,
     plugins: [
-      {
-        auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.proxy },
-        mount: (server, edge) =>
-          registerProxy(server, {
-            db,
-            integrations,
-            credentials,
-            connections,
-            activity,
-            upstream,
-            clock,
-            log,
-            baseUrlOverride: { allow: config.baseUrlOverride },
-            principalOf: edge.keyPrincipalFor(ENVIRONMENT_SCOPES.proxy),
-          }),
-      },
+      (server) =>
+        registerProxy(server, {
+          db,
+          integrations,
+          credentials,
+          connections,
+          activity,
+          upstream,
+          clock,
+          log,
+          baseUrlOverride: { allow: config.baseUrlOverride },
+          principalOf: principalFor(environments, ENVIRONMENT_SCOPES.proxy[0]),
+        }),
     ],
   });
   // Before the first call: a rotation of keys waits for the nodes it knows.
