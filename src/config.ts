@@ -3,6 +3,7 @@
  * nothing else in the program reads the process environment.
  */
 import { homedir } from 'node:os';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { StartupError } from './base/errors.ts';
 
@@ -96,6 +97,17 @@ export const SETTINGS = {
     default: '0',
     about: 'Calls a minute per API key or, without one, per address. 0: no limit.',
   },
+  HAWSER_AUTH_FAILURES_PER_MINUTE: {
+    kind: 'count',
+    default: '10',
+    about:
+      'Wrong API keys and tokens a minute that one address may try; browsers may fail six times as often. 0: no limit.',
+  },
+  HAWSER_TRUSTED_PROXIES: {
+    kind: 'list',
+    default: '',
+    about: 'Addresses and CIDR ranges of reverse proxies whose `X-Forwarded-For` tells the caller. Empty: nobody’s.',
+  },
   HAWSER_POOL_SIZE: { kind: 'count', default: '10', about: 'Database connections of this node for queries.' },
   HAWSER_LOG_LEVEL: { kind: 'text', default: 'info', about: 'debug, info, warn, error or silent.' },
   HAWSER_URL: {
@@ -139,6 +151,8 @@ export interface Config {
   returnOrigins: string[];
   frameAncestors: string[];
   rateLimitPerMinute: number;
+  authFailuresPerMinute: number;
+  trustedProxies: string[];
   poolSize: number;
   logLevel: string;
   killAt: string | undefined;
@@ -203,10 +217,26 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     returnOrigins: list('HAWSER_RETURN_ORIGINS'),
     frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
     rateLimitPerMinute: whole('HAWSER_RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000),
+    authFailuresPerMinute: whole('HAWSER_AUTH_FAILURES_PER_MINUTE', 10, 1_000_000_000),
+    trustedProxies: list('HAWSER_TRUSTED_PROXIES').map(checkedProxy),
     poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000) || 10,
     logLevel,
     killAt: text('HAWSER_KILL_AT'),
   };
+}
+
+/** Names are refused: who answers for them may change. Errors: {@link StartupError}. */
+function checkedProxy(text: string): string {
+  const [address = '', bits, ...rest] = text.split('/');
+  const bitsMax = isIP(address) === 6 ? 128 : 32;
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax);
+  if (isIP(address) === 0 || address.includes('%') || !fits || rest.length > 0) {
+    throw new StartupError(
+      `HAWSER_TRUSTED_PROXIES holds "${text}", which is no address and no CIDR range.`,
+      'List addresses such as 10.0.0.7 or ranges such as 10.0.0.0/24, separated by commas.',
+    );
+  }
+  return text;
 }
 
 /** What commands that talk to a running server need. */

@@ -23,9 +23,7 @@ import type { Keyring } from '../platform/keyring/index.ts';
 import { armKillPoint, noKillPoints } from '../platform/kill-points.ts';
 import type { Database } from '../platform/postgres/index.ts';
 import { createUpstream, normalizePair } from '../platform/upstream/index.ts';
-import { principalFor } from './http/auth.ts';
-import { createRateLimit } from './http/rate-limit.ts';
-import { createServer } from './http/server.ts';
+import { createServer, type MountedRoute } from './http/server.ts';
 import { landingRoutes } from './http/landing.ts';
 
 export interface HawserOptions {
@@ -46,6 +44,8 @@ export interface Hawser {
   url: string;
   port: number;
   services: Services;
+  /** Everything that answers over HTTP, with who may call it. */
+  routes: readonly MountedRoute[];
   /** Refuses new work, finishes refreshes and queued writes, closes the port. */
   close(): Promise<void>;
 }
@@ -176,30 +176,37 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ...connect.routes,
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
   ];
-  const app = await createServer({
+  const { app, routes: mounted } = await createServer({
     db,
     log,
+    clock,
     version: options.version,
     // Provider answers that are not yet in the database must not meet a new caller's load.
     ready: () => credentials.unflushed === 0,
     environments,
     sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
-    rateLimit: createRateLimit(clock, config.rateLimitPerMinute),
+    publicUrl: () => services.publicUrl(),
+    rateLimitPerMinute: config.rateLimitPerMinute,
+    authFailuresPerMinute: config.authFailuresPerMinute,
+    trustedProxies: config.trustedProxies,
     routes,
     plugins: [
-      (server) =>
-        registerProxy(server, {
-          db,
-          integrations,
-          credentials,
-          connections,
-          activity,
-          upstream,
-          clock,
-          log,
-          baseUrlOverride: { allow: config.baseUrlOverride },
-          principalOf: principalFor(environments, ENVIRONMENT_SCOPES.proxy[0]),
-        }),
+      {
+        auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.proxy },
+        mount: (server, edge) =>
+          registerProxy(server, {
+            db,
+            integrations,
+            credentials,
+            connections,
+            activity,
+            upstream,
+            clock,
+            log,
+            baseUrlOverride: { allow: config.baseUrlOverride },
+            principalOf: edge.keyPrincipalFor(ENVIRONMENT_SCOPES.proxy),
+          }),
+      },
     ],
   });
   // Before the first call: a rotation of keys waits for the nodes it knows.
@@ -228,6 +235,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     url: publicUrl,
     port,
     services,
+    routes: mounted,
     close() {
       closing ??= (async () => {
         stopSweep();

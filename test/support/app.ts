@@ -63,8 +63,14 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const emulators = await startEmulators({});
   const keyring = keyringFrom(generateKey()) as Keyring;
   const extra: { hawser: Hawser; db: Database }[] = [];
+  const defaults = {
+    HAWSER_PORT: '0',
+    HAWSER_DATA_DIR: dataDir,
+    // All tests of a file come from one address, and many try wrong keys on purpose.
+    HAWSER_AUTH_FAILURES_PER_MINUTE: '0',
+  };
   const configOf = (settings: Record<string, string> = {}): Config =>
-    readConfig('dev', { HAWSER_PORT: '0', HAWSER_DATA_DIR: dataDir, ...options.settings, ...settings });
+    readConfig('dev', { ...defaults, ...options.settings, ...settings });
 
   const hawser = await startHawser({
     config: configOf(),

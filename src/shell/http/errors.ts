@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodType } from 'zod';
 import { defineErrors, HawserError, type Issue } from '../../base/errors.ts';
 import { errorText, type Log } from '../../base/log.ts';
+import { EDGE_LIMITS } from './limits.ts';
 
 /** Errors of the edge itself (wire contract A.4). */
 export const httpErrors = defineErrors({
@@ -25,6 +26,10 @@ export const httpErrors = defineErrors({
   invalid_json: { status: 400, message: 'The body is not valid JSON.' },
   invalid_content_type: { status: 415, message: 'Send the body as application/json.' },
   request_too_large: { status: 413, message: 'The body is larger than this route takes.' },
+  invalid_request: { status: 400, message: 'This is not a request that HTTP/1.1 allows.' },
+  request_timeout: { status: 408, message: 'The request took too long to arrive. Send it again.', retryable: true },
+  uri_too_long: { status: 414, message: 'The URL is longer than this server takes.' },
+  headers_too_large: { status: 431, message: 'The headers are larger or more than this server takes.' },
   too_many_request: {
     status: 429,
     message: 'Too many calls. Come back after the time in Retry-After.',
@@ -60,13 +65,21 @@ export function compileValidator({ schema, httpPart }: { schema: unknown; httpPa
   return (data: unknown): { value: unknown } | { error: Error } => {
     const parsed = (schema as ZodType).safeParse(data);
     if (parsed.success) return { value: parsed.data };
-    const issues = parsed.error.issues.map(({ code, message, path }) => ({
+    const issues = parsed.error.issues.slice(0, EDGE_LIMITS.issuesMax).map(({ code, message, path }) => ({
       code,
-      message,
-      path: path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
+      message: shortened(message, ISSUE_CHARS_MAX),
+      path: path.map((part) => (typeof part === 'number' ? part : shortened(String(part), PATH_CHARS_MAX))),
     }));
     return { error: new SchemaError(httpPart as keyof typeof VALIDATION_CODES, issues) };
   };
+}
+
+/** Issues name the caller's own keys, which may be as long as the body. */
+const ISSUE_CHARS_MAX = 500;
+const PATH_CHARS_MAX = 255;
+
+function shortened(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1)}…`;
 }
 
 /** Turns whatever was thrown into an error of ours. */
@@ -78,6 +91,9 @@ export function toHawserError(error: unknown): HawserError {
   const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return httpErrors.fail('invalid_content_type', { cause: error });
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return httpErrors.fail('request_too_large', { cause: error });
+  if (code === 'FST_ERR_BAD_URL' || code === 'FST_ERR_MAX_PARAM_LENGTH') {
+    return httpErrors.fail('invalid_uri_params', { message: 'The path is too long or wrongly encoded.', cause: error });
+  }
   if (statusCode === 400) return httpErrors.fail('invalid_json', { cause: error });
   return httpErrors.fail('server_error', { cause: error });
 }

@@ -1,33 +1,42 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Principal, Route, RouteReply } from '../../base/route.ts';
+import type { Principal, Route, RouteAuth, RouteReply } from '../../base/route.ts';
 import type { Log } from '../../base/log.ts';
-import { authenticate, type AuthDeps } from './auth.ts';
-import { envelope, httpErrors, sendError, toHawserError } from './errors.ts';
+import { callerAddress } from './address.ts';
+import type { Authenticator } from './auth.ts';
+import type { Deadlines } from './deadlines.ts';
+import { httpErrors, sendError, toHawserError } from './errors.ts';
+import type { Guesses } from './guesses.ts';
+import { holdsNul } from './head.ts';
+import type { EdgeLimits } from './limits.ts';
 import { errorPage } from './page.ts';
-import type { RateLimit } from './rate-limit.ts';
-
-/** Wire contract allows 75 MB; no route of ours needs more than this unless it says so. */
-const BODY_BYTES_MAX = 1_048_576;
 
 declare module 'fastify' {
   interface FastifyRequest {
     principal: Principal | undefined;
   }
+  interface FastifyContextConfig {
+    /** Who may call. Routes without it do not boot. */
+    auth?: RouteAuth;
+  }
 }
 
-export interface MountDeps extends AuthDeps {
+export interface MountDeps {
   log: Log;
-  rateLimit: RateLimit;
+  authenticator: Authenticator;
+  guesses: Guesses;
+  deadlines: Deadlines;
+  limits: EdgeLimits;
 }
 
 /** Mounts declared routes: auth, then limits, then validation, then the handler. */
 export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps: MountDeps): void {
+  const { authenticator, deadlines, guesses, limits, log } = deps;
   for (const route of routes) {
-    if (route.auth === undefined) throw new Error(`${route.method} ${route.path} declares no auth`);
     app.route({
       method: route.method,
       url: route.path,
-      bodyLimit: route.bodyBytesMax ?? BODY_BYTES_MAX,
+      bodyLimit: route.bodyBytesMax ?? (route.form === true ? limits.formBytesMax : limits.bodyBytesMax),
+      config: { auth: route.auth },
       schema: {
         summary: route.summary,
         hide: route.documented === false || route.html === true,
@@ -37,18 +46,28 @@ export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps
         ...(route.headers && { headers: route.headers }),
         ...(route.output && { response: { 200: route.output } }),
       },
-      onRequest: async (request, reply) => {
-        // The API answers per caller and moment: nothing of it may be stored by a cache.
-        void reply.header('cache-control', 'no-store');
-        const found = await authenticate(deps, route.auth, request.headers.authorization);
-        request.principal = found;
-        take(deps.rateLimit, found, request, reply);
+      onRequest: async (request) => {
+        request.principal = await authenticator.principalFor(route.auth, request);
+      },
+      preParsing: (request, _reply, payload, done) => {
+        watchBody(deadlines, limits, request);
+        done(null, payload);
+      },
+      preHandler: (request, _reply, done) => {
+        // After validation, which names the place. Public routes take odd URLs and read them themselves.
+        done(route.auth.by !== 'public' && holdsNul(request.url) ? nulProblem(request.url) : undefined);
+      },
+      onSend: (request, reply, payload, done) => {
+        // A route that checks a token or a password itself says so by its status.
+        if (route.auth.by === 'public' && reply.statusCode === 401) guesses.browserFailed(callerAddress(request));
+        watchReader(deadlines, limits, reply);
+        done(null, payload);
       },
       handler: async (request, reply) => send(reply, await route.handle(toRouteRequest(request))),
       errorHandler: (error, request, reply) => {
-        if (route.html !== true) return sendError(deps.log, request, reply, error);
+        if (route.html !== true) return sendError(log, request, reply, error);
         const own = toHawserError(error);
-        if (own.status >= 500) return sendError(deps.log, request, reply, error);
+        if (own.status >= 500) return sendError(log, request, reply, error);
         return reply
           .code(own.status)
           .headers(errorPage.headers)
@@ -58,13 +77,28 @@ export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps
   }
 }
 
-function take(limit: RateLimit, principal: Principal | undefined, request: FastifyRequest, reply: FastifyReply): void {
-  const caller = principal === undefined ? `ip:${request.ip}` : `env:${principal.environment.id}`;
-  const { allowed, headers } = limit.take(caller);
-  void reply.headers(headers);
-  if (!allowed) {
-    throw httpErrors.fail('too_many_request', { payload: { method: request.method, path: request.url.split('?')[0] } });
-  }
+function nulProblem(url: string) {
+  const inPath = holdsNul(url.split('?')[0] ?? '');
+  return httpErrors.fail(inPath ? 'invalid_uri_params' : 'invalid_query_params', {
+    message: 'The URL holds a NUL character.',
+  });
+}
+
+/** A body that drips in is given up; its parser sends the error. */
+function watchBody(deadlines: Deadlines, limits: EdgeLimits, { raw }: FastifyRequest): void {
+  const { headers } = raw;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
+  const cancel = deadlines.in(limits.bodyTimeoutMs, () => {
+    // Nobody listens when the route takes no body: then nobody waits for it either.
+    if (!raw.complete && raw.listenerCount('error') > 0) raw.emit('error', httpErrors.fail('request_timeout'));
+  });
+  raw.once('close', cancel);
+}
+
+/** An answer that is not read is given up: its memory is ours. */
+function watchReader(deadlines: Deadlines, limits: EdgeLimits, { raw }: FastifyReply): void {
+  const cancel = deadlines.in(limits.replyTimeoutMs, () => raw.destroy());
+  raw.once('close', cancel);
 }
 
 function toRouteRequest(request: FastifyRequest): Parameters<Route['handle']>[0] {
@@ -97,5 +131,3 @@ function send(reply: FastifyReply, answer: RouteReply): FastifyReply {
   if (isBinary || reply.getHeader('content-type') !== undefined) return reply.send(answer.body);
   return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer.body));
 }
-
-export { envelope };

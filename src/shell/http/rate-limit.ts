@@ -1,8 +1,9 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
 
 /** Wire contract A.5: fixed windows of 60 s. */
 const WINDOW_MS = 60_000;
-/** Memory bound against callers that change their address. */
+/** Memory bound against callers that change their address: the longest unseen is forgotten, nobody else. */
 const CALLERS_MAX = 100_000;
 
 export interface RateLimit {
@@ -10,26 +11,27 @@ export interface RateLimit {
   take(caller: string): { allowed: boolean; headers: Record<string, string> };
 }
 
+const UNLIMITED = { allowed: true, headers: {} };
+
 /** A limit per caller and minute; 0 switches it off. */
 export function createRateLimit(clock: Clock, perMinute: number): RateLimit {
-  let window = 0;
-  let counts = new Map<string, number>();
+  const callers = new LRUCache<string, { window: number; used: number }>({ max: CALLERS_MAX });
   return {
     take(caller) {
-      if (perMinute === 0) return { allowed: true, headers: {} };
+      if (perMinute === 0) return UNLIMITED;
       const now = clock.now();
-      const current = Math.floor(now / WINDOW_MS);
-      if (current !== window || counts.size > CALLERS_MAX) {
-        window = current;
-        counts = new Map();
+      const window = Math.floor(now / WINDOW_MS);
+      let count = callers.get(caller);
+      if (count === undefined || count.window !== window) {
+        count = { window, used: 0 };
+        callers.set(caller, count);
       }
-      const used = (counts.get(caller) ?? 0) + 1;
-      counts.set(caller, used);
-      const resetMs = (current + 1) * WINDOW_MS;
-      const allowed = used <= perMinute;
+      count.used += 1;
+      const resetMs = (window + 1) * WINDOW_MS;
+      const allowed = count.used <= perMinute;
       const headers: Record<string, string> = {
         'x-ratelimit-limit': String(perMinute),
-        'x-ratelimit-remaining': String(Math.max(0, perMinute - used)),
+        'x-ratelimit-remaining': String(Math.max(0, perMinute - count.used)),
         'x-ratelimit-reset': String(Math.ceil(resetMs / 1_000)),
       };
       if (!allowed) headers['retry-after'] = String(Math.max(1, Math.ceil((resetMs - now) / 1_000)));

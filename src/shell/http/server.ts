@@ -1,64 +1,164 @@
 import formbody from '@fastify/formbody';
 import swagger from '@fastify/swagger';
-import { fastify, type FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { Clock } from '../../base/clock.ts';
 import { randomId } from '../../base/ids.ts';
-import type { Route } from '../../base/route.ts';
+import type { Log } from '../../base/log.ts';
+import type { Principal, Route, RouteAuth } from '../../base/route.ts';
+import type { Environments } from '../../features/environments/index.ts';
 import type { Database } from '../../platform/postgres/index.ts';
+import { createTrust } from './address.ts';
+import { createAuthenticator, type Authenticator } from './auth.ts';
+import { refuseExpectation, refuseMalformed } from './client-error.ts';
+import { addCors } from './cors.ts';
+import { createDeadlines } from './deadlines.ts';
 import { compileValidator, httpErrors, sendError } from './errors.ts';
+import { createGuesses } from './guesses.ts';
+import { headProblem, securityHeaders } from './head.ts';
+import { parseJson } from './json.ts';
+import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
 import { mountRoutes, type MountDeps } from './mount.ts';
+import { watchPeers, type Peers } from './peers.ts';
+import { createRateLimit } from './rate-limit.ts';
 
-/** A request head must arrive within this time: slow clients hold no socket for long. */
-const HEADERS_TIMEOUT_MS = 10_000;
-/** Between two requests of one connection. */
-const KEEP_ALIVE_TIMEOUT_MS = 72_000;
-const HEADER_BYTES_MAX = 32_768;
-/** How long a preflight answer may be kept (wire contract A.5). */
-const CORS_MAX_AGE_SECONDS = 600;
+/** Node looks for late heads this often; its own default is 30 s. */
+const HEADERS_CHECK_INTERVAL_MS = 500;
 
-const CORS_ALLOWED_HEADERS =
-  'Authorization, Content-Type, Accept, Origin, X-Requested-With, Nango-Activity-Log-Id, Nango-Is-Dry-Run, Nango-Is-Sync, Provider-Config-Key, Connection-Id, Sentry-Trace, Baggage';
-const CORS_EXPOSED_HEADERS =
-  'Authorization, Etag, Content-Type, Content-Length, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset';
-
-export interface ServerDeps extends MountDeps {
-  db: Database;
+export interface ServerDeps {
+  db: Pick<Database, 'listening' | 'ping'>;
+  log: Log;
+  clock: Clock;
   version: string;
+  environments: Pick<Environments, 'peekKey' | 'byKey'>;
+  sessionByToken(token: string): Promise<Principal | undefined>;
+  /** Where browsers reach this server; asked per request, since the port may not be known before. */
+  publicUrl: () => URL;
   /** False while the node has work that the database must take first. */
   ready: () => boolean;
   routes: readonly Route[];
-  /** Mounts what is not a declared route (proxy). */
-  plugins: readonly ((app: FastifyInstance) => void | Promise<void>)[];
+  /** What is not a declared route (proxy), with who may call it. */
+  plugins: readonly { auth: RouteAuth; mount(app: FastifyInstance, edge: Edge): void | Promise<void> }[];
+  /** Calls a minute per key, session or address. 0: no limit. */
+  rateLimitPerMinute: number;
+  /** Wrong keys and tokens a minute of one address. 0: no limit. */
+  authFailuresPerMinute: number;
+  /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed. */
+  trustedProxies: readonly string[];
+  limits?: Partial<EdgeLimits>;
 }
 
-/** Builds the HTTP edge. The caller listens and closes. */
-export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
+/** What the edge gives to plugins. */
+export interface Edge {
+  keyPrincipalFor: Authenticator['keyPrincipalFor'];
+}
+
+/** A route as the router has it. */
+export interface MountedRoute {
+  method: string;
+  path: string;
+  auth: RouteAuth;
+}
+
+export interface EdgeServer {
+  app: FastifyInstance;
+  /** Everything that answers, preflights and plugins included. */
+  routes: readonly MountedRoute[];
+}
+
+/** Builds the HTTP edge. The caller listens and closes. Throws when a route declares no auth. */
+export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
+  const { log, clock } = deps;
+  const limits = { ...EDGE_LIMITS, ...deps.limits };
+  const isTrusted = createTrust(deps.trustedProxies);
+  let peers: Peers | undefined;
   const app = fastify({
     genReqId: randomId,
-    trustProxy: false,
+    // A function, because Fastify's own reading of a list also takes names and hop counts.
+    trustProxy: deps.trustedProxies.length > 0 ? isTrusted : false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 1_024, ignoreTrailingSlash: true },
     // Long bodies and streamed answers have their own idle limits on the proxy; 0 means no total limit here.
     requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS },
-    // A stop lets running calls end; the node cuts them at its deadline.
-    forceCloseConnections: 'idle',
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    http: {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: HEADERS_CHECK_INTERVAL_MS,
+      insecureHTTPParser: false,
+      // Checked with the rest of the head, for an answer in the envelope.
+      requireHostHeader: false,
+      // Anything else that wants to switch protocols (h2c) is an ordinary request (RFC 9110 7.8).
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    clientErrorHandler: (error, socket) => refuseMalformed(log, peers as Peers)(error, socket),
+    // The router's own refusals come before every hook.
+    frameworkErrors: (error, request, reply) => {
+      void reply.headers(ownHeaders(request));
+      void sendError(log, request as FastifyRequest, reply as FastifyReply, error);
+    },
+    forceCloseConnections: true,
+  });
+  // Node cuts off what is beyond its own limit without a word; ours refuses.
+  app.server.maxHeadersCount = 0;
+  app.server.on('checkExpectation', refuseExpectation);
+  peers = watchPeers(app.server, { clock, log, limits, isTrusted });
+  const deadlines = createDeadlines(clock);
+  app.addHook('onClose', (_app, done) => {
+    deadlines.stop();
+    peers.stop();
+    done();
   });
   app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  // A path that is not there reads no body.
+  app.removeAllContentTypeParsers();
   app.decorateRequest('principal', undefined);
+  app.decorateRequest('answer', undefined);
 
-  app.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id);
-    void reply.header('x-content-type-options', 'nosniff');
-    void reply.header('referrer-policy', 'no-referrer');
-    done();
+  const guesses = createGuesses({ clock, perMinute: deps.authFailuresPerMinute });
+  const authenticator = createAuthenticator({
+    environments: deps.environments,
+    sessionByToken: (token) => deps.sessionByToken(token),
+    guesses,
+    rateLimit: createRateLimit(clock, deps.rateLimitPerMinute),
+    admit: (request) => peers.admit(request.raw.socket),
   });
-  app.setErrorHandler((error, request, reply) => sendError(deps.log, request, reply, error));
+
+  const mounted: MountedRoute[] = [];
+  let pluginAuth: RouteAuth | undefined;
+  app.addHook('onRoute', ({ method, url, config }) => {
+    const auth = (config as { auth?: RouteAuth } | undefined)?.auth ?? pluginAuth;
+    if (auth === undefined) throw new Error(`${String(method)} ${url} declares no auth`);
+    for (const one of [method].flat()) mounted.push({ method: one, path: url, auth });
+  });
+
+  let security: Record<string, string> | undefined;
+  function ownHeaders(request: { id: string }): Record<string, string> {
+    security ??= securityHeaders(deps.publicUrl().protocol === 'https:');
+    return { 'x-request-id': request.id, ...security };
+  }
+  let toldForwarded = false;
+  app.addHook('onRequest', (request, reply, done) => {
+    request.answer = reply;
+    void reply.headers(ownHeaders(request));
+    if (!toldForwarded && request.headers['x-forwarded-for'] !== undefined) {
+      const peer = request.raw.socket.remoteAddress ?? '';
+      toldForwarded = !isTrusted(peer);
+      if (toldForwarded) {
+        log.warn('a proxy in front is not trusted: all its callers count as one address. See HAWSER_TRUSTED_PROXIES', {
+          peer,
+        });
+      }
+    }
+    const problem = headProblem(request.raw, limits);
+    if (problem !== undefined) void reply.header('connection', 'close');
+    done(problem);
+  });
+  app.setErrorHandler((error, request, reply) => sendError(log, request, reply, error));
   app.setNotFoundHandler((request, reply) =>
     sendError(
-      deps.log,
+      log,
       request,
       reply,
       httpErrors.fail('not_found', { message: `No route ${request.method} ${pathOf(request.url)}.` }),
@@ -75,57 +175,33 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     transform: jsonSchemaTransform,
   });
   addCors(app, deps.routes);
+  const mountDeps: MountDeps = { log, authenticator, guesses, deadlines, limits };
   await app.register(async (api) => {
-    takeEmptyJson(api);
+    takeJsonOnly(api, limits);
     const routes = deps.routes.filter((route) => route.form !== true);
-    mountRoutes(api, [...routes, ...edgeRoutes(app, deps)], deps);
+    mountRoutes(api, [...routes, ...edgeRoutes(app, deps)], mountDeps);
   });
   await app.register(async (pages) => {
-    pages.removeAllContentTypeParsers();
     await pages.register(formbody);
     const routes = deps.routes.filter((route) => route.form === true);
-    mountRoutes(pages, routes, deps);
+    mountRoutes(pages, routes, mountDeps);
   });
-  for (const plugin of deps.plugins) await plugin(app);
-  return app;
+  for (const plugin of deps.plugins) {
+    pluginAuth = plugin.auth;
+    await plugin.mount(app, { keyPrincipalFor: authenticator.keyPrincipalFor });
+    pluginAuth = undefined;
+  }
+  return { app, routes: mounted };
 }
 
 /** The published client names JSON as its content type on calls without a body; those have none. */
-function takeEmptyJson(api: FastifyInstance): void {
-  const parse = api.getDefaultJsonParser('error', 'error');
-  api.removeContentTypeParser('application/json');
-  api.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
-    if (text === '') done(null, undefined);
-    else void parse(request, text as string, done);
-  });
-}
-
-/** Pages of other origins may use what a connect session or nobody's secret opens; never what an API key opens. */
-function addCors(app: FastifyInstance, routes: readonly Route[]): void {
-  // Pages and their forms are for this origin only.
-  const open = routes.filter((route) => route.auth.by !== 'key' && route.html !== true && route.form !== true);
-  const methodsOf = new Map<string, string[]>();
-  for (const route of open) methodsOf.set(route.path, [...(methodsOf.get(route.path) ?? []), route.method]);
-  for (const [path, methods] of methodsOf) {
-    app.options(path, { schema: { hide: true } }, (_request, reply) =>
-      reply
-        .headers({
-          'access-control-allow-origin': '*',
-          'access-control-allow-methods': methods.join(', '),
-          'access-control-allow-headers': CORS_ALLOWED_HEADERS,
-          'access-control-max-age': String(CORS_MAX_AGE_SECONDS),
-        })
-        .code(204)
-        .send(),
-    );
-  }
-  app.addHook('onRequest', (request, reply, done) => {
-    const path = request.routeOptions.url;
-    if (request.headers.origin !== undefined && path !== undefined && methodsOf.get(path)?.includes(request.method)) {
-      void reply.header('access-control-allow-origin', '*');
-      void reply.header('access-control-expose-headers', CORS_EXPOSED_HEADERS);
+function takeJsonOnly(api: FastifyInstance, limits: EdgeLimits): void {
+  api.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    try {
+      done(null, text === '' ? undefined : parseJson(text as string, limits));
+    } catch (error) {
+      done(error as Error);
     }
-    done();
   });
 }
 
