@@ -28,6 +28,7 @@ const GOOD: ProviderSpec = {
   },
   connectionConfig: {
     shop: { title: 'Shop', description: 'Shop.', kind: 'label', example: 'acme' },
+    instance: { title: 'I', description: 'I.', kind: 'url', hosts: ['.shop.example'], automated: true },
     realm: { title: 'Realm', description: 'Realm.', kind: 'segment', automated: true },
   },
   integrationConfig: {
@@ -112,6 +113,30 @@ describe('checkProvider', () => {
     ['api.verification', { method: 'GET', path: 'v1' }, /api.verification.path/],
     ['api.retry', { statuses: ['4xx', '6xx'] }, /429, 5xx or 500-502/],
     ['connectionConfig.shop.kind', 'url', /only the developer may set a whole URL/],
+    ['connectionConfig.instance.hosts', undefined, /needs `automated` and `hosts`/],
+    ['connectionConfig.instance.automated', undefined, /needs `automated` and `hosts`/],
+    ['connectionConfig.instance.hosts', [], /connectionConfig.instance.hosts/],
+    ['connectionConfig.instance.hosts', ['com'], /a host name, or a dot and a domain/],
+    ['connectionConfig.instance.hosts', ['*.shop.example'], /a host name, or a dot and a domain/],
+    ['connectionConfig.instance.example', 'https://evil.example', /instance.example: I must be an https address/],
+    ['connectionConfig.shop.hosts', ['.shop.example'], /hosts belong to a learned URL/],
+    ['api.verification', { method: 'GET', path: '/v1/${connectionConfig.other}' }, /is not declared/],
+    ['api.verification', { method: 'GET', path: '/v1/${connectionConfig.instance}' }, /a path never takes/],
+    ['api.verification', { method: 'GET', path: '/v1/${accessToken}' }, /a secret may not stand in a URL/],
+    ['api.auth.value', 'Bearer ${clientSecret}', /exists only in the disconnect call/],
+    ['oauth2.token.params', { a: '${refreshToken}' }, /exists only in API calls/],
+    [
+      'disconnect',
+      { kind: 'call', method: 'POST', url: 'https://a.example', auth: { in: 'header', name: 'a', value: '${apiKey}' } },
+      /authMode OAUTH2 has no \$\{apiKey\}/,
+    ],
+    [
+      'disconnect',
+      { kind: 'call', method: 'POST', url: 'https://a.example', body: { format: 'xml', params: {} } },
+      /disconnect.body.format/,
+    ],
+    ['disconnect', { kind: 'call', method: 'POST', url: 'https://a.example/${refreshToken}' }, /kind text/],
+    ['oauth2.response', { expiry: { kind: 'none', path: 'x' } }, /expiry/],
     ['connectionConfig.shop.kind', 'text', /kind text/],
     ['connectionConfig.shop.kind', 'segment', /kind segment/],
     ['connectionConfig.shop.example', 'a.b', /connectionConfig.shop.example: Shop must be/],
@@ -148,6 +173,27 @@ describe('checkProvider', () => {
   ])('%s = %j is told', (path, value, problem) => {
     const problems = checkProvider(changed(path, value), { fileName: 'sample', emulators: EMULATORS });
     expect(problems.join('\n')).toMatch(problem);
+  });
+
+  it('takes an origin learned from the provider as the start of a URL', () => {
+    const learned = changed('api.baseUrl', '${connectionConfig.instance}');
+    expect(checkProvider(learned, { fileName: 'sample', emulators: EMULATORS })).toEqual([]);
+  });
+
+  it('takes the client in the call that ends a grant', () => {
+    const call = {
+      kind: 'call',
+      method: 'DELETE',
+      url: 'https://api.shop.example/apps/${clientId}/grant',
+      auth: { in: 'basic', username: '${clientId}', password: '${clientSecret}' },
+      body: {
+        format: 'json',
+        params: { token: '${refreshToken} || ${accessToken}', realm: '${connectionConfig.realm}' },
+      },
+      success: { path: 'ok', equals: true },
+      goneErrors: ['invalid_token'],
+    };
+    expect(checkProvider(changed('disconnect', call), { fileName: 'sample', emulators: EMULATORS })).toEqual([]);
   });
 
   it('refuses what JSON cannot hold', () => {

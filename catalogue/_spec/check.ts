@@ -4,8 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { checkField, hasBrokenHole, holesOf, urlTemplateProblem } from '../../src/base/template.ts';
-import { fieldsOf, SECRET_HOLES } from './holes.ts';
-import type { FieldSpec, OAuth2Spec, ProviderSpec } from './index.ts';
+import { DISCONNECT_HOLES, fieldsOf, SECRET_HOLES } from './holes.ts';
+import type { ApiAuth, FieldSpec, OAuth2Spec, ProviderSpec } from './index.ts';
 import { providerSchema } from './schema.ts';
 
 /** What a rule reports to. */
@@ -46,6 +46,7 @@ export function checkProvider(
   checkTexts(spec, report);
   if (spec.oauth2 !== undefined) checkOAuth2(spec.oauth2, spec, report);
   checkAccount(spec, report);
+  checkVerification(spec, report);
   return problems;
 }
 
@@ -90,8 +91,10 @@ function checkTables(spec: ProviderSpec, report: Report): void {
     for (const [name, field] of Object.entries(spec[group] ?? {})) {
       const where = `${group}.${name}`;
       checkFieldSpec(field, where, report);
-      if (field.kind === 'url' && group !== 'integrationConfig')
-        report(where, 'only the developer may set a whole URL');
+      if (field.kind === 'url' && group !== 'integrationConfig' && !(field.automated && field.hosts !== undefined))
+        report(where, 'only the developer may set a whole URL; a learned one needs `automated` and `hosts`');
+      if (field.hosts !== undefined && (field.kind !== 'url' || !field.automated))
+        report(where, 'hosts belong to a learned URL');
       if (field.automated && group !== 'connectionConfig')
         report(where, 'only connectionConfig is filled by the provider');
     }
@@ -127,8 +130,8 @@ function checkUrls(spec: ProviderSpec, report: Report): void {
     const problem = urlTemplateProblem(template, fields);
     if (problem !== undefined) report(where, problem);
     if (template.startsWith('http:')) report(where, 'must be https');
-    const inAuthorize = where === 'oauth2.authorize.url';
-    if (holesOf(template).includes('clientId') && !inAuthorize)
+    const takesClientId = where === 'oauth2.authorize.url' || where === 'disconnect.url';
+    if (holesOf(template).includes('clientId') && !takesClientId)
       report(where, 'the client id belongs into the authorize URL only');
     if (where === 'api.baseUrl' && /[?#]/.test(template)) report(where, 'a base address has no query');
     if (holesOf(template).some((hole) => fields[hole]?.kind !== undefined && isSecretField(spec, hole))) {
@@ -153,8 +156,10 @@ function textTemplatesOf(spec: ProviderSpec): [where: string, template: string][
     ['api.headers', api.headers],
     ['api.query', api.query],
     ['api.verification.headers', api.verification?.headers],
-    ['api.auth', api.auth.in === 'basic' ? { username: api.auth.username, password: api.auth.password } : undefined],
-    ['api.auth', 'value' in api.auth ? { value: api.auth.value } : undefined],
+    ['api.verification', api.verification && { path: api.verification.path }],
+    ['api.auth', textsOf(api.auth)],
+    ['disconnect.auth', spec.disconnect.kind === 'call' ? textsOf(spec.disconnect.auth) : undefined],
+    ['disconnect.body', spec.disconnect.kind === 'call' ? spec.disconnect.body?.params : undefined],
   ];
   const texts: [string, string][] = [];
   for (const [where, table] of tables) {
@@ -162,6 +167,11 @@ function textTemplatesOf(spec: ProviderSpec): [where: string, template: string][
       if (template !== null) texts.push([`${where}.${name}`, template]);
   }
   return texts;
+}
+
+function textsOf(auth: ApiAuth | undefined): Record<string, string> | undefined {
+  if (auth?.in === 'basic') return { username: auth.username, password: auth.password };
+  return auth !== undefined && 'value' in auth ? { value: auth.value } : undefined;
 }
 
 function checkTexts(spec: ProviderSpec, report: Report): void {
@@ -173,8 +183,16 @@ function checkTexts(spec: ProviderSpec, report: Report): void {
       if (!isSecretHole(hole)) {
         if (where.startsWith('oauth2.authorize') && isSecretField(spec, hole))
           report(where, 'a secret may not stand in a URL');
-      } else if (!where.startsWith('api.')) report(where, `\${${hole}} exists only in API calls`);
-      else if (!SECRETS[spec.authMode].includes(hole)) report(where, `authMode ${spec.authMode} has no \${${hole}}`);
+      } else if (!where.startsWith('api.') && !where.startsWith('disconnect.')) {
+        report(where, `\${${hole}} exists only in API calls`);
+      } else if (where === 'api.verification.path') {
+        report(where, 'a secret may not stand in a URL');
+      } else if (DISCONNECT_HOLES.includes(hole)) {
+        const exists = where.startsWith('disconnect.') && spec.authMode === 'OAUTH2';
+        if (!exists) report(where, `\${${hole}} exists only in the disconnect call of an OAUTH2 provider`);
+      } else if (!SECRETS[spec.authMode].includes(hole)) {
+        report(where, `authMode ${spec.authMode} has no \${${hole}}`);
+      }
     }
   }
 }
@@ -249,6 +267,15 @@ function checkChoices(oauth2: OAuth2Spec, spec: ProviderSpec, report: Report): v
       if ((choice.pkce === 'off') !== (choice.pkceOffReason !== undefined))
         report(`${where}.${option}`, 'PKCE off needs its reason');
     }
+  }
+}
+
+function checkVerification(spec: ProviderSpec, report: Report): void {
+  const fields = fieldsOf(spec);
+  for (const hole of holesOf(spec.api.verification?.path ?? '')) {
+    const kind = fields[hole]?.kind;
+    if (kind !== undefined && kind !== 'segment' && kind !== 'label' && kind !== 'enum')
+      report('api.verification.path', `\${${hole}} is of kind ${kind}, which a path never takes`);
   }
 }
 

@@ -13,7 +13,12 @@ export const SECRET_HOLES: TemplateFields = {
   apiKey: { kind: 'text', title: 'The API key' },
   username: { kind: 'text', title: 'The user name', optional: true },
   password: { kind: 'text', title: 'The password', optional: true },
+  clientSecret: { kind: 'text', title: 'The client secret' },
+  refreshToken: { kind: 'text', title: 'The refresh token', optional: true },
 };
+
+/** Of these, the ones that exist only in the call that ends a grant. */
+export const DISCONNECT_HOLES: readonly string[] = ['clientSecret', 'refreshToken'];
 
 /** One per provider: the tables never change while the program runs. */
 const TABLES = new WeakMap<ProviderSpec, TemplateFields>();

@@ -17,8 +17,8 @@ export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE';
 
 /**
  * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
- * segment. `url`: an absolute http(s) URL, set by the app's developer only. `enum`: one of `options`. `text`: anything;
- * never allowed inside a URL.
+ * segment. `url`: an absolute http(s) URL, set by the app's developer, or learned from the provider and then bound to
+ * `hosts`. `enum`: one of `options`. `text`: anything; never allowed inside a URL.
  */
 export type FieldKind = 'label' | 'host' | 'segment' | 'url' | 'enum' | 'text';
 
@@ -28,6 +28,11 @@ export interface FieldSpec {
   kind: FieldKind;
   /** For `kind: 'enum'`. */
   options?: string[];
+  /**
+   * For an automated field of `kind: 'url'`: where it may point to, `accounts.example.eu` exactly or `.example.com` for
+   * any name below. The value is then a bare `https` origin; checked when it is learned and each time it is used.
+   */
+  hosts?: string[];
   example?: string;
   /** Prefilled value. */
   default?: string;
@@ -103,15 +108,18 @@ export interface TokenRequestSpec {
 }
 
 export interface TokenResponseSpec {
-  /** Dotted path; several are tried in order. Default `['access_token']`. */
+  /**
+   * Dotted path; several are tried in order. Default `['access_token']`. Refresh token, expiry and scope are looked for
+   * beside the token that was found, then at their own paths.
+   */
   accessToken?: string[];
   /** Default `refresh_token`. */
   refreshToken?: string;
   /**
    * How the life of a token is told. Default `{path: 'expires_in', kind: 'in', unit: 'seconds'}`. `at` accepts epoch
-   * numbers and ISO dates.
+   * numbers and ISO dates. `none`: the answer does not tell it.
    */
-  expiry?: { path: string; kind: 'in' | 'at'; unit?: 'seconds' | 'milliseconds' };
+  expiry?: { path: string; kind: 'in' | 'at'; unit?: 'seconds' | 'milliseconds' } | { kind: 'none' };
   /** The life when the answer has none. Absent: unknown, watched by 401. */
   lifetimeSeconds?: number;
   /** `connection_config` key → dotted path in the answer. */
@@ -122,6 +130,8 @@ export interface TokenResponseSpec {
   scope?: string;
   /** What this provider's own error codes mean, beside those of RFC 6749 5.2. */
   errorKinds?: Record<string, 'invalid_grant' | 'invalid_client' | 'invalid_scope'>;
+  /** Status of every refusal where it is not RFC 6749's 400 or 401; any status is understood, the emulator uses it. */
+  errorStatus?: number;
 }
 
 /**
@@ -190,6 +200,7 @@ export interface RetrySpec {
 
 export interface VerificationSpec {
   method: 'GET' | 'POST';
+  /** Below the base address; may hold `segment`, `label` and `enum` holes. */
   path: string;
   headers?: Record<string, string>;
   body?: string;
@@ -213,10 +224,27 @@ export interface ApiSpec {
   spentAfterWriteWithScope?: string;
 }
 
+/**
+ * A call that ends the grant. Success: 2xx; 401 counts as "was already gone". Beside the holes of an API call it has
+ * `${clientId}` (also in the URL), `${clientSecret}` and `${refreshToken}`.
+ */
+export interface DisconnectCall {
+  kind: 'call';
+  method: 'POST' | 'DELETE';
+  url: string;
+  /** How the call is authorised. Default: like an API call. */
+  auth?: ApiAuth;
+  /** Templated parameters of the body; one with an empty hole is left out. */
+  body?: { format: 'form' | 'json'; params: Record<string, string> };
+  /** A dotted path that must hold this value for a 2xx to count (providers that fail with 200). */
+  success?: { path: string; equals: string | number | boolean };
+  /** Error codes that mean "was already gone", whatever the status. */
+  goneErrors?: string[];
+}
+
 /** What "let go of the account" means at the provider. */
 export type DisconnectSpec =
-  /** A call authorised like an API call. Success: 2xx; 401 counts as "was already gone". */
-  | { kind: 'call'; method: 'POST' | 'DELETE'; url: string }
+  | DisconnectCall
   /** RFC 7009 at this URL; `optional` when an empty URL means "unsupported". */
   | { kind: 'rfc7009'; url: string; optional?: boolean }
   | { kind: 'unsupported'; customerMustDo: string }

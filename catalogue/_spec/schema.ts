@@ -9,12 +9,15 @@ const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header n
 const path = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, 'a dotted path');
 const statuses = z.string().regex(/^[1-5](?:xx|[0-9]{2}(?:-[1-5][0-9]{2})?)$/, '429, 5xx or 500-502');
 const templates = z.record(text, z.string());
+const hostRule = z.string().regex(/^\.?[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, 'a host name, or a dot and a domain');
+const predicate = z.strictObject({ path, equals: z.union([z.string(), z.number(), z.boolean()]) });
 
 const field = z.strictObject({
   title: text,
   description: text,
   kind: z.enum(['label', 'host', 'segment', 'url', 'enum', 'text']),
   options: z.array(text).min(1).optional(),
+  hosts: z.array(hostRule).min(1).optional(),
   example: text.optional(),
   default: text.optional(),
   optional: z.boolean().optional(),
@@ -78,13 +81,17 @@ const oauth2 = z.strictObject({
       accessToken: z.array(path).min(1).optional(),
       refreshToken: path.optional(),
       expiry: z
-        .strictObject({ path, kind: z.enum(['in', 'at']), unit: z.enum(['seconds', 'milliseconds']).optional() })
+        .union([
+          z.strictObject({ path, kind: z.enum(['in', 'at']), unit: z.enum(['seconds', 'milliseconds']).optional() }),
+          z.strictObject({ kind: z.literal('none') }),
+        ])
         .optional(),
       lifetimeSeconds: z.number().int().positive().optional(),
       metadata: z.record(text, path).optional(),
-      success: z.strictObject({ path, equals: z.union([z.string(), z.number(), z.boolean()]) }).optional(),
+      success: predicate.optional(),
       scope: path.optional(),
       errorKinds: z.record(text, z.enum(['invalid_grant', 'invalid_client', 'invalid_scope'])).optional(),
+      errorStatus: z.number().int().min(200).max(499).optional(),
     })
     .optional(),
   refresh: z
@@ -114,14 +121,16 @@ const oauth2 = z.strictObject({
     .optional(),
 });
 
+const apiAuth = z.discriminatedUnion('in', [
+  z.strictObject({ in: z.literal('header'), name: headerName, value: text }),
+  z.strictObject({ in: z.literal('basic'), username: z.string(), password: z.string() }),
+  z.strictObject({ in: z.literal('query'), name: text, value: text }),
+  z.strictObject({ in: z.literal('none') }),
+]);
+
 const api = z.strictObject({
   baseUrl: text,
-  auth: z.discriminatedUnion('in', [
-    z.strictObject({ in: z.literal('header'), name: headerName, value: text }),
-    z.strictObject({ in: z.literal('basic'), username: z.string(), password: z.string() }),
-    z.strictObject({ in: z.literal('query'), name: text, value: text }),
-    z.strictObject({ in: z.literal('none') }),
-  ]),
+  auth: apiAuth,
   headers: z.record(headerName, z.string()).optional(),
   query: templates.optional(),
   verification: z
@@ -145,7 +154,15 @@ const api = z.strictObject({
 });
 
 const disconnect = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('call'), method: z.enum(['POST', 'DELETE']), url: text }),
+  z.strictObject({
+    kind: z.literal('call'),
+    method: z.enum(['POST', 'DELETE']),
+    url: text,
+    auth: apiAuth.optional(),
+    body: z.strictObject({ format: z.enum(['form', 'json']), params: templates }).optional(),
+    success: predicate.optional(),
+    goneErrors: z.array(text).min(1).optional(),
+  }),
   z.strictObject({ kind: z.literal('rfc7009'), url: text, optional: z.boolean().optional() }),
   z.strictObject({ kind: z.literal('unsupported'), customerMustDo: text }),
   z.strictObject({ kind: z.literal('nothing') }),

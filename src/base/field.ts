@@ -12,6 +12,11 @@ export interface TemplateField {
   default?: string | undefined;
   optional?: boolean | undefined;
   title?: string | undefined;
+  /**
+   * For `kind: 'url'`: the only hosts it may name, `api.example.com` exactly or `.example.com` for any name below. With
+   * it the value is a bare `https` origin, because it comes from an answer and decides where secrets go.
+   */
+  hosts?: readonly string[] | undefined;
 }
 
 /** Longest whole host name (RFC 1035 2.3.4). */
@@ -47,6 +52,11 @@ export function checkField(field: TemplateField, value: unknown): string | undef
         ? undefined
         : `${name} must be one word of at most ${SEGMENT_CHARS_MAX} letters, digits or . _ ~ @ : + = , -`;
     case 'url':
+      if (field.hosts !== undefined) {
+        return isOriginOf(value, field.hosts)
+          ? undefined
+          : `${name} must be an https address, without path, of: ${field.hosts.join(', ')}.`;
+      }
       return parseWholeUrl(value) !== undefined
         ? undefined
         : `${name} must be a whole URL that starts with https:// and has no user name and no fragment.`;
@@ -85,6 +95,16 @@ export function parseWholeUrl(text: string): URL | undefined {
   const url = URL.parse(text);
   if (url === null || url.hostname === '' || url.hostname.endsWith('.') || url.port === '0') return undefined;
   return url;
+}
+
+/** True for an `https` origin on the default port whose host is listed. */
+function isOriginOf(text: string, hosts: readonly string[]): boolean {
+  const url = parseWholeUrl(text);
+  if (url === undefined || url.protocol !== 'https:' || url.port !== '' || url.pathname !== '/' || url.search !== '') {
+    return false;
+  }
+  const host = url.hostname;
+  return hosts.some((listed) => (listed.startsWith('.') ? host.endsWith(listed) && isHost(host) : host === listed));
 }
 
 /** True for C0/C1 controls and, with `breaks` false, also for tab and line breaks. */

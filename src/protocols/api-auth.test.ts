@@ -35,6 +35,18 @@ describe('apiRequest', () => {
     expect(made.secretQuery).toEqual([]);
   });
 
+  it('fills the holes of a path, each as one segment', () => {
+    const path = '/v3/company/${connectionConfig.shop}/info/${connectionConfig.region}';
+    const at = (connectionConfig: Record<string, unknown>) =>
+      apiRequest({ provider: provider({}), connectionConfig, integrationConfig: {}, credential: OAUTH, path }).url
+        .pathname;
+    expect(at({ shop: 'acme', region: 'eu' })).toBe('/v3/company/acme/info/eu');
+    expect(() => at({ shop: '../x', region: 'eu' })).toThrow(
+      expect.objectContaining({ code: 'template_value_invalid' }),
+    );
+    expect(() => at({ region: 'eu' })).toThrow(expect.objectContaining({ code: 'template_value_missing' }));
+  });
+
   it('sends Basic with the token as user name', () => {
     const made = request({ auth: { in: 'basic', username: '${accessToken}', password: '' } });
     expect(made.headers['authorization']).toBe(`Basic ${Buffer.from('at-1:').toString('base64')}`);

@@ -2,9 +2,10 @@
  * Puts a credential into an API request, as the provider file says. Pure; the proxy, verification and disconnect calls
  * are built here.
  */
+import { SECRET_HOLES } from '../../catalogue/_spec/holes.ts';
 import type { ApiAuth } from '../../catalogue/_spec/index.ts';
 import { defineErrors } from '../base/errors.ts';
-import { fillTemplate, holesOf } from '../base/template.ts';
+import { fillTemplate, holesOf, missingValue } from '../base/template.ts';
 import { fillTable, holesFor, urlIfComplete, type Holes, type TemplateInput } from './input.ts';
 
 /** The secret part of a connection, as `features/credentials` holds it. */
@@ -47,15 +48,23 @@ export function baseUrl(input: TemplateInput): URL {
 }
 
 /**
- * A whole API request but for method and body. `path` starts with `/` and may hold a query; `query` is another one,
- * kept byte for byte.
+ * A whole API request but for method and body. `path` comes from the provider file: it starts with `/` and may hold
+ * holes and a query; `query` is another one, kept byte for byte.
  * Errors: `missing_api_url`, `invalid_path`, `unsupported_auth`, `template_value_invalid`, `template_value_missing`.
  */
 export function apiRequest(
   input: TemplateInput & { credential: ApiCredential; path: string; query?: string },
 ): ApiRequest {
-  const url = joinPath(baseUrl(input), input.path, input.query);
+  const url = joinPath(baseUrl(input), filledPath(input), input.query);
   return { url, ...apiHeaders(input, url) };
+}
+
+function filledPath(input: TemplateInput & { path: string }): string {
+  if (!input.path.includes('${')) return input.path;
+  const holes = holesFor(input);
+  const path = fillTemplate(input.path, holes.values, { encode: 'segment', fields: holes.fields });
+  if (path === undefined) throw missingValue(holesOf(input.path)[0] ?? '', holes.fields);
+  return path;
 }
 
 /**
@@ -76,18 +85,28 @@ export function apiHeaders(input: TemplateInput & { credential: ApiCredential },
   const secretQuery = Object.keys(query).filter((name) => holdsSecret(api.query?.[name] ?? ''));
 
   const { auth } = api;
-  if (auth.in === 'header' || auth.in === 'basic') {
-    const name = auth.in === 'header' ? auth.name.toLowerCase() : 'authorization';
-    headers[name] = auth.in === 'header' ? required(auth.value, holes, 'header') : basic(auth, holes);
-    secretHeaders.add(name);
-  } else if (auth.in === 'query') {
-    appendQuery(url, auth.name, required(auth.value, holes, 'none'));
-    secretQuery.push(auth.name);
-  }
+  const header = applyAuth(auth, holes, headers, url);
+  if (header !== undefined) secretHeaders.add(header);
+  if (auth.in === 'query') secretQuery.push(auth.name);
   return { headers, secretHeaders: [...secretHeaders], secretQuery };
 }
 
-function secretsOf(credential: ApiCredential): Record<string, string> {
+/**
+ * Puts a credential into headers or URL. Resolves to the lower-case name of the header that carries it, if one does.
+ * Errors: `unsupported_auth`, `template_value_invalid`.
+ */
+export function applyAuth(auth: ApiAuth, holes: Holes, headers: Record<string, string>, url: URL): string | undefined {
+  if (auth.in === 'none') return undefined;
+  if (auth.in === 'query') {
+    appendQuery(url, auth.name, required(auth.value, holes, 'none'));
+    return undefined;
+  }
+  const name = auth.in === 'header' ? auth.name.toLowerCase() : 'authorization';
+  headers[name] = auth.in === 'header' ? required(auth.value, holes, 'header') : basic(auth, holes);
+  return name;
+}
+
+export function secretsOf(credential: ApiCredential): Record<string, string> {
   switch (credential.type) {
     case 'OAUTH2':
       return { accessToken: credential.access_token };
@@ -100,9 +119,10 @@ function secretsOf(credential: ApiCredential): Record<string, string> {
   }
 }
 
-const SECRETS = new Set(['accessToken', 'apiKey', 'username', 'password']);
+const SECRETS = new Set(Object.keys(SECRET_HOLES));
 
-function holdsSecret(template: string): boolean {
+/** True when a template has a hole that a secret goes into. */
+export function holdsSecret(template: string): boolean {
   return holesOf(template).some((name) => SECRETS.has(name));
 }
 

@@ -10,7 +10,7 @@ import { apiRequest } from '../../src/protocols/api-auth.ts';
 import { holesFor, urlFrom } from '../../src/protocols/input.ts';
 import { authorizeUrl, codeRequest, refreshRequest, type HttpRequest } from '../../src/protocols/oauth2/index.ts';
 import { CLIENT, formsOf, sampleCredential, sampleInput, SECRETS, valuesFor } from './sample.ts';
-import { TEMPLATE_CORPUS } from './template-corpus.ts';
+import { ADDRESS_CORPUS, TEMPLATE_CORPUS } from './template-corpus.ts';
 
 const entries = [...catalogue.values()];
 const oauthEntries = entries.filter((spec) => spec.oauth2 !== undefined);
@@ -51,6 +51,9 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s, OAuth
     expect(query.get(nameOf('redirect_uri'))).toBe(isSent('redirect_uri') ? REDIRECT : null);
     expect(query.get(nameOf('response_type'))).toBe(isSent('response_type') ? 'code' : null);
     expect(query.get(nameOf('scope'))).toBe(isSent('scope') ? flow.scopes.join(scopes?.separator ?? ' ') : null);
+    for (const [name, value] of Object.entries(authorize.params ?? {})) {
+      if (value !== null && holesOf(value).length === 0) expect(query.get(name)).toBe(value);
+    }
     expect(query.has('code_challenge')).toBe(pkce === 'S256');
   });
 
@@ -103,7 +106,10 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s, OAuth
   }
 });
 
-describe.each(entries.map((spec) => [spec.name, spec] as const))('%s, API', (_, spec) => {
+const plainModes = ['OAUTH2', 'API_KEY', 'BASIC', 'NONE'];
+const plain = entries.filter((spec) => plainModes.includes(spec.authMode));
+
+describe.each(plain.map((spec) => [spec.name, spec] as const))('%s, API', (_, spec) => {
   const input = {
     provider: spec,
     connectionConfig: valuesFor(spec.connectionConfig),
@@ -142,11 +148,13 @@ describe('templates', () => {
       const fields = fieldsOf(spec);
       const good = goodValues(spec);
       for (const hole of holesOf(template)) {
-        for (const value of TEMPLATE_CORPUS) {
+        for (const value of [...TEMPLATE_CORPUS, ...ADDRESS_CORPUS]) {
           const url = attempt(() => fillUrl(template, fields, { ...good, [hole]: value }));
           if (url === undefined) continue;
           expect(url.username + url.password).toBe('');
-          if (fields[hole]?.kind === 'url') expect(url.href.startsWith(new URL(String(value)).origin)).toBe(true);
+          const { hosts, kind } = spec.connectionConfig?.[hole.split('.')[1] ?? ''] ?? {};
+          if (hosts !== undefined) expect([value, kind, isListed(url, hosts)]).toEqual([value, 'url', true]);
+          else if (fields[hole]?.kind === 'url') expect(url.href.startsWith(new URL(String(value)).origin)).toBe(true);
           else if (!inHost(template, hole))
             expect([value, url.host]).toEqual([value, fillUrl(template, fields, good).host]);
           else expect(url.host.split('.').length).toBe(sampleHost(template, fields)?.split('.').length);
@@ -166,6 +174,11 @@ function goodValues(spec: ProviderSpec): Record<string, string> {
     for (const [name, value] of Object.entries(valuesFor(spec[group]))) values[`${group}.${name}`] = value;
   }
   return values;
+}
+
+function isListed(url: URL, hosts: readonly string[]): boolean {
+  const listed = hosts.some((host) => (host.startsWith('.') ? url.hostname.endsWith(host) : url.hostname === host));
+  return listed && url.protocol === 'https:' && url.port === '';
 }
 
 function inHost(template: string, hole: string): boolean {

@@ -32,8 +32,15 @@ export function valuesFor(fields: Fields | undefined): Record<string, string> {
 
 function valueFor(name: string, field: FieldSpec): string {
   if (field.kind === 'enum') return field.default ?? field.options?.[0] ?? '';
+  if (field.hosts !== undefined) return `https://${learnedHost(field.hosts)}`;
   if (field.kind === 'url') return `https://${name.replaceAll('_', '-')}.sample.example/path`;
   return field.kind === 'host' ? 'sample.example' : 'sample';
+}
+
+/** A host that a learned URL may name: never the first of a list, so that nothing else can have chosen it. */
+export function learnedHost(hosts: readonly string[]): string {
+  const host = hosts.at(-1) ?? '';
+  return host.startsWith('.') ? `sample${host}` : host;
 }
 
 export function sampleCredential(provider: ProviderSpec): ApiCredential {
@@ -46,6 +53,8 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
       return { type: 'BASIC', username: 'user', password: 'password-canary' };
     case 'NONE':
       return { type: 'NONE' };
+    default:
+      throw new Error(`no sample credential for ${provider.authMode}`);
   }
 }
 

@@ -76,3 +76,21 @@ export const TEMPLATE_CORPUS: readonly unknown[] = [
   ['a'],
   { toString: 'evil.tld' },
 ];
+
+/** Addresses that look like one of a listed domain. */
+export const ADDRESS_CORPUS: readonly string[] = [
+  'https://evil.tld/.salesforce.com',
+  'https://evil.tld?.salesforce.com',
+  'https://evil.tld#.salesforce.com',
+  'https://evilsalesforce.com',
+  'https://salesforce.com.evil.tld',
+  'https://acme.my.salesforce.com@evil.tld',
+  'https://acme.my.salesforce.com:8443',
+  'https://acme.my.salesforce.com/path',
+  'https://acme.my.salesforce.com.',
+  'https://.salesforce.com',
+  'http://acme.my.salesforce.com',
+  'https://accounts.zoho.com.evil.tld',
+  'https://ACCOUNTS.ZOHO.COM',
+  'https://127.0.0.1',
+];

@@ -1,7 +1,6 @@
 /** One grant, one provider: the call that means "let go", and what its answer means. */
 import { isHawserError } from '../../base/errors.ts';
-import { apiHeaders } from '../../protocols/api-auth.ts';
-import { holesFor, urlFrom } from '../../protocols/input.ts';
+import { disconnectRequest, readDisconnectAnswer } from '../../protocols/disconnect.ts';
 import { chosenOAuth2, revocationRequest, type HttpRequest } from '../../protocols/oauth2/index.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { clientOf, type Credential } from '../credentials/index.ts';
@@ -47,13 +46,20 @@ export async function letGo(
         return { outcome: 'unsupported', detail: disconnect.customerMustDo };
       case 'call': {
         const input = inputOf(integration, connectionConfig);
-        const url = urlFrom(disconnect.url, holesFor(input));
-        const { headers } = apiHeaders({ ...input, credential: grant }, url);
-        const { status } = await send({ method: disconnect.method, url, headers });
-        if (status >= 200 && status < 300) return { outcome: 'revoked' };
+        const oauth2 = grant.type === 'OAUTH2' ? grant : undefined;
+        const request = disconnectRequest({
+          ...input,
+          disconnect,
+          credential: grant,
+          refreshToken: oauth2?.refresh_token,
+          client: oauth2 && clientOf({ credential: oauth2, integration }),
+        });
+        const answer = await send(request);
+        const verdict = readDisconnectAnswer(disconnect, answer);
+        if (verdict === 'revoked') return { outcome: 'revoked' };
         // The token is dead already: revoked by the customer, or by our own earlier try whose answer was lost.
-        if (status === 401) return { outcome: 'revoked', detail: 'The provider had let go before.' };
-        return { outcome: 'retry', detail: `The provider answered ${status}.` };
+        if (verdict === 'gone') return { outcome: 'revoked', detail: 'The provider had let go before.' };
+        return { outcome: 'retry', detail: `The provider answered ${answer.status}.` };
       }
       case 'rfc7009':
         return await revokeTokens(deps, integration, connectionConfig, grant, send);
@@ -73,7 +79,7 @@ async function revokeTokens(
   send: (request: HttpRequest) => Promise<{ status: number; body: Buffer }>,
 ): Promise<LetGo> {
   if (grant.type !== 'OAUTH2') return { outcome: 'revoked', detail: 'Nothing was granted at the provider.' };
-  const url = await deps.integrations.revocationUrl(integration);
+  const url = await deps.integrations.revocationUrl(integration, connectionConfig);
   if (url === undefined) {
     return { outcome: 'unsupported', detail: 'The authorization server has no revocation endpoint.' };
   }

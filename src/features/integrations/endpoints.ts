@@ -29,7 +29,7 @@ interface EndpointDeps {
 export interface Endpoints {
   oauth2Of(integration: Integration): Promise<OAuth2Spec>;
   targetUrl(integration: Integration, url: URL): URL;
-  revocationUrl(integration: Integration): Promise<URL | undefined>;
+  revocationUrl(integration: Integration, connectionConfig?: Record<string, unknown>): Promise<URL | undefined>;
   /** Drops what was learned from metadata. */
   forget(): void;
 }
@@ -58,14 +58,14 @@ export function createEndpoints({ upstream, clock, emulatorUrl }: EndpointDeps):
     targetUrl(integration, url) {
       if (!integration.emulated) return url;
       const base = emulatorUrl();
-      const mount = integration.provider.emulator;
-      if (base === undefined || mount === undefined) throw integrationErrors.fail('emulator_unavailable');
+      const mount = integration.provider.emulator ?? integration.provider.name;
+      if (base === undefined) throw integrationErrors.fail('emulator_unavailable');
       return new URL(`${base}/${mount}${url.pathname}${url.search}${url.hash}`);
     },
-    async revocationUrl(integration) {
+    async revocationUrl(integration, connectionConfig = {}) {
       const { disconnect } = integration.provider;
       if (disconnect.kind !== 'rfc7009') return undefined;
-      const input = inputOf(integration);
+      const input = { ...inputOf(integration), connectionConfig };
       const configured = urlIfComplete(disconnect.url, holesFor(input));
       if (configured !== undefined) return configured;
       const oauth2 = chosenOAuth2(input);

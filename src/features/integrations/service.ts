@@ -34,7 +34,7 @@ export interface IntegrationService extends Integrations {
   /** Where a provider URL is really called: the emulator when emulated. Errors: `emulator_unavailable`. */
   targetUrl(integration: Integration, url: URL): URL;
   /** The RFC 7009 endpoint; undefined when the server has none. */
-  revocationUrl(integration: Integration): Promise<URL | undefined>;
+  revocationUrl(integration: Integration, connectionConfig?: Record<string, unknown>): Promise<URL | undefined>;
 }
 
 export async function createIntegrations(deps: {
@@ -108,7 +108,7 @@ export async function createIntegrations(deps: {
     byKey,
     oauth2Of: (integration) => endpoints.oauth2Of(integration),
     targetUrl: (integration, url) => endpoints.targetUrl(integration, url),
-    revocationUrl: (integration) => endpoints.revocationUrl(integration),
+    revocationUrl: (integration, config) => endpoints.revocationUrl(integration, config),
     async byId(environmentId, id) {
       const row = await selectById(db, environmentId, id);
       return row && open(row);

@@ -1,5 +1,5 @@
 import type { TokenResponseSpec } from '../../../catalogue/_spec/index.ts';
-import { atPath } from './parse-body.ts';
+import { valueBeside } from './beside.ts';
 
 /** A longer life is no life span but a mistake, and would overflow dates. */
 const LIFETIME_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
@@ -13,10 +13,12 @@ const ISO = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{
  */
 export function expiresAt(spec: TokenResponseSpec, data: Record<string, unknown>, nowMs: number): number | undefined {
   const told = spec.expiry ?? { path: 'expires_in', kind: 'in', unit: 'seconds' };
-  const value = atPath(data, told.path);
+  const life = spec.lifetimeSeconds === undefined ? undefined : nowMs + spec.lifetimeSeconds * 1000;
+  if (told.kind === 'none') return life;
+  const value = valueBeside(spec, data, told.path);
   const at = told.kind === 'in' ? afterNow(value, told.unit ?? 'seconds', nowMs) : moment(value, told.unit);
   if (at !== undefined && at > 0 && at <= nowMs + LIFETIME_MS_MAX) return at;
-  return spec.lifetimeSeconds === undefined ? undefined : nowMs + spec.lifetimeSeconds * 1000;
+  return life;
 }
 
 function afterNow(value: unknown, unit: 'seconds' | 'milliseconds', nowMs: number): number | undefined {

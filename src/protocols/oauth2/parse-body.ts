@@ -87,3 +87,8 @@ export function atPath(value: unknown, path: string): unknown {
   }
   return current;
 }
+
+/** Equality that forgives a number or a boolean sent as text, as form-encoded answers do. */
+export function sameValue(value: unknown, wanted: string | number | boolean): boolean {
+  return value === wanted || (typeof value === 'string' && value === String(wanted));
+}

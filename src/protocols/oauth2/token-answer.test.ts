@@ -53,6 +53,44 @@ describe('success', () => {
     });
   });
 
+  it('reads the facts of a nested token beside it, never those of another token', () => {
+    const response = { accessToken: ['access_token', 'user.access_token'], success: { path: 'ok', equals: true } };
+    const user = { access_token: 'user-at', refresh_token: 'user-rt', expires_in: 60, scope: 'u' };
+    const bot = { access_token: 'bot-at', refresh_token: 'bot-rt', expires_in: 3600, scope: 'b' };
+    expect(read({ ok: true, ...bot, user }, { response })).toMatchObject({
+      accessToken: 'bot-at',
+      refreshToken: 'bot-rt',
+      expiresAtMs: NOW + 3_600_000,
+      scope: 'b',
+    });
+    expect(read({ ok: true, user }, { response })).toMatchObject({
+      accessToken: 'user-at',
+      refreshToken: 'user-rt',
+      expiresAtMs: NOW + 60_000,
+      scope: 'u',
+    });
+    const plain = good(read({ ok: true, ...bot, user: { id: 1 } }, { response }));
+    expect(plain.accessToken).toBe('bot-at');
+  });
+
+  it('falls back to the declared place of a fact, when the nested token has none', () => {
+    const response = { accessToken: ['data.token'], refreshToken: 'data.renewal', scope: 'granted' };
+    expect(read({ data: { token: 'at', renewal: 'rt' }, granted: 'a', expires_in: 60 }, { response })).toMatchObject({
+      accessToken: 'at',
+      refreshToken: 'rt',
+      scope: 'a',
+      expiresAtMs: NOW + 60_000,
+    });
+  });
+
+  it('believes no expiry where the provider tells none', () => {
+    const response = { expiry: { kind: 'none' as const } };
+    expect(good(read({ access_token: 'at', expires_in: 5 }, { response })).expiresAtMs).toBeUndefined();
+    expect(
+      good(read({ access_token: 'at', expires_in: 5 }, { response: { ...response, lifetimeSeconds: 60 } })).expiresAtMs,
+    ).toBe(NOW + 60_000);
+  });
+
   it.each([200, 201, 202, 203, 299])('takes status %d', (status) => {
     expect(read({ access_token: 'at' }, { status }).ok).toBe(true);
   });

@@ -1,6 +1,7 @@
 import type { OAuth2Spec, TokenResponseSpec } from '../../../catalogue/_spec/index.ts';
-import { atPath, parseBody } from './parse-body.ts';
+import { atPath, parseBody, sameValue } from './parse-body.ts';
 import { readError } from './read-error.ts';
+import { accessTokenPath, tokenAt, tokenBeside, TOKEN_CHARS_MAX, valueBeside } from './beside.ts';
 import { expiresAt } from './expiry.ts';
 
 export type TokenFailureKind =
@@ -45,8 +46,6 @@ export interface HttpAnswer {
   body: Buffer;
 }
 
-/** The largest token that is kept (wire contract B.5). */
-const TOKEN_CHARS_MAX = 16_384;
 const METADATA_CHARS_MAX = 2000;
 /** A provider that asks for more is not believed. */
 const RETRY_AFTER_MS_MAX = 24 * 3600 * 1000;
@@ -58,7 +57,7 @@ const RETRY_AFTER_MS_MAX = 24 * 3600 * 1000;
  * Source: RFC 6749 5.1, 5.2.
  */
 export function readTokenAnswer(
-  oauth2: OAuth2Spec,
+  oauth2: Pick<OAuth2Spec, 'response'>,
   answer: HttpAnswer,
   nowMs: number,
   secrets: readonly string[] = [],
@@ -83,7 +82,8 @@ export function readTokenAnswer(
   if (status < 300) {
     if (data === undefined) return failure('malformed');
     const accepted = spec.success === undefined || sameValue(atPath(data, spec.success.path), spec.success.equals);
-    const accessToken = accepted ? firstToken(data, spec.accessToken ?? ['access_token']) : undefined;
+    const path = accepted ? accessTokenPath(spec, data) : undefined;
+    const accessToken = path === undefined ? undefined : tokenAt(data, path);
     if (accessToken !== undefined) return success(spec, data, accessToken, nowMs);
     if (accepted && error === undefined) return failure('malformed');
   }
@@ -98,9 +98,9 @@ function success(
   accessToken: string,
   nowMs: number,
 ): TokenAnswer {
-  const refreshToken = tokenAt(data, spec.refreshToken ?? 'refresh_token');
+  const refreshToken = tokenBeside(spec, data, spec.refreshToken ?? 'refresh_token');
   const expiresAtMs = expiresAt(spec, data, nowMs);
-  const scope = scopeAt(data, spec.scope ?? 'scope');
+  const scope = scopeOf(valueBeside(spec, data, spec.scope ?? 'scope'));
   return {
     ok: true,
     accessToken,
@@ -134,24 +134,7 @@ function kindOf(code: string | undefined, spec: TokenResponseSpec): TokenFailure
   }
 }
 
-function firstToken(data: Record<string, unknown>, paths: readonly string[]): string | undefined {
-  for (const path of paths) {
-    const token = tokenAt(data, path);
-    if (token !== undefined) return token;
-  }
-  return undefined;
-}
-
-/** A token is VSCHAR (RFC 6749 A.12), at least one; blanks would break the header it goes into. */
-function tokenAt(data: Record<string, unknown>, path: string): string | undefined {
-  const value = atPath(data, path);
-  return typeof value === 'string' && value.length <= TOKEN_CHARS_MAX && /^[\x21-\x7e]+$/.test(value)
-    ? value
-    : undefined;
-}
-
-function scopeAt(data: Record<string, unknown>, path: string): string | undefined {
-  const value = atPath(data, path);
+function scopeOf(value: unknown): string | undefined {
   const text = Array.isArray(value) ? value.filter((item) => typeof item === 'string').join(' ') : value;
   return typeof text === 'string' && text !== '' && text.length <= TOKEN_CHARS_MAX ? text : undefined;
 }
@@ -165,11 +148,6 @@ function metadataOf(data: Record<string, unknown>, paths: Record<string, string>
     if (text !== '' && text.length <= METADATA_CHARS_MAX) metadata[key] = text;
   }
   return metadata;
-}
-
-/** Equality that forgives a number or a boolean sent as text, as form-encoded answers do. */
-function sameValue(value: unknown, wanted: string | number | boolean): boolean {
-  return value === wanted || (typeof value === 'string' && value === String(wanted));
 }
 
 /** Source: RFC 9110 10.2.3: seconds or an HTTP date. */
