@@ -5,26 +5,76 @@
  * `_spec/check.test.ts` fails when a file is missing from them.
  */
 import type { ProviderSpec } from './_spec/index.ts';
+import ashby from './ashby.ts';
+import atlassian from './atlassian.ts';
+import box from './box.ts';
 import checkbook from './checkbook.ts';
 import checkbookSandbox from './checkbook-sandbox.ts';
 import checkrPartner from './checkr-partner.ts';
 import checkrPartnerStaging from './checkr-partner-staging.ts';
+import docusign from './docusign.ts';
+import freshdesk from './freshdesk.ts';
+import github from './github.ts';
+import google from './google.ts';
+import hubspot from './hubspot.ts';
+import klaviyo from './klaviyo.ts';
+import microsoft from './microsoft.ts';
+import notion from './notion.ts';
 import oauth2Generic from './oauth2-generic.ts';
+import openweather from './openweather.ts';
 import privateApiBasic from './private-api-basic.ts';
 import privateApiBearer from './private-api-bearer.ts';
+import quickbooks from './quickbooks.ts';
+import salesforce from './salesforce.ts';
+import shopify from './shopify.ts';
+import slack from './slack.ts';
+import square from './square.ts';
+import strava from './strava.ts';
+import stripe from './stripe.ts';
+import tiktok from './tiktok.ts';
+import twilio from './twilio.ts';
+import twitter from './twitter.ts';
 import unauthenticated from './unauthenticated.ts';
+import xero from './xero.ts';
 import xref from './xref.ts';
+import zendesk from './zendesk.ts';
+import zohoCrm from './zoho-crm.ts';
 
 const all: ProviderSpec[] = [
+  ashby,
+  atlassian,
+  box,
   checkbook,
   checkbookSandbox,
   checkrPartner,
   checkrPartnerStaging,
+  docusign,
+  freshdesk,
+  github,
+  google,
+  hubspot,
+  klaviyo,
+  microsoft,
+  notion,
   oauth2Generic,
+  openweather,
   privateApiBasic,
   privateApiBearer,
+  quickbooks,
+  salesforce,
+  shopify,
+  slack,
+  square,
+  strava,
+  stripe,
+  tiktok,
+  twilio,
+  twitter,
   unauthenticated,
+  xero,
   xref,
+  zendesk,
+  zohoCrm,
 ];
 
 /** Sorted by name. */

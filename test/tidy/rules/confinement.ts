@@ -147,7 +147,8 @@ const [FIRST = ''] = BRANDS;
 // `checkr_account`, `isCheckr`, `CHECKR_URL`, but not the begin of `checkReturn` or of a longer word.
 const NAMES = new RegExp(
   BRANDS.flatMap((word) => [
-    `(?<![A-Za-z])${word}(?![a-z])`,
+    // One query parameter of the wire contract is called `refresh_…_app_jwt_token`.
+    `(?<![A-Za-z])${word}(?![a-z]|_app_jwt_token)`,
     `${capital(word)}(?![a-z])`,
     `(?<![A-Z])${word.toUpperCase()}(?![A-Z])`,
   ]).join('|'),

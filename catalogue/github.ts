@@ -1,0 +1,60 @@
+import type { ProviderSpec } from './_spec/index.ts';
+
+const provider = {
+  name: 'github',
+  displayName: 'GitHub',
+  categories: ['dev-tools', 'ticketing'],
+  authMode: 'OAUTH2',
+  docsUrl: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
+  setupGuideUrl: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/creating-an-oauth-app',
+  summary: 'Read and change repositories, issues and pull requests as you.',
+  oauth2: {
+    authorize: { url: 'https://github.com/login/oauth/authorize' },
+    callback: { stateEcho: 'always' },
+    // Asked for with spaces; the answer joins the granted ones by commas.
+    scopes: { default: ['read:user'] },
+    pkce: 'S256',
+    token: {
+      url: 'https://github.com/login/oauth/access_token',
+      body: 'form',
+      clientAuth: 'body',
+      // Without it the answer is form-encoded.
+      headers: { Accept: 'application/json' },
+    },
+    response: {
+      // The token of an OAuth app has no end and no refresh token.
+      expiry: { kind: 'none' },
+      // A refusal comes with status 200.
+      errorStatus: 200,
+      errorKinds: { bad_verification_code: 'invalid_grant', incorrect_client_credentials: 'invalid_client' },
+    },
+  },
+  api: {
+    baseUrl: 'https://api.github.com',
+    auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
+    headers: { 'X-GitHub-Api-Version': '2022-11-28' },
+    verification: { method: 'GET', path: '/user' },
+    // Limited calls answer 403 or 429 with `remaining: 0` and the reset as an epoch.
+    retry: { at: ['x-ratelimit-reset'], after: ['retry-after'], remaining: 'x-ratelimit-remaining' },
+  },
+  // Ends the whole grant of this app and person, not this token alone.
+  disconnect: {
+    kind: 'call',
+    method: 'DELETE',
+    url: 'https://api.github.com/applications/${clientId}/grant',
+    auth: { in: 'basic', username: '${clientId}', password: '${clientSecret}' },
+    body: { format: 'json', params: { access_token: '${accessToken}' } },
+  },
+  gotchas: [
+    'This is an OAuth app. GitHub Apps install differently and are not covered by this entry.',
+    'Deleting one connection ends the grant for the app and this person: their other connections stop too.',
+    'A token that is not used for a year is removed by GitHub.',
+    'Not verified: the answer when a grant that is already gone is ended again.',
+  ],
+  sources: [
+    'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (read 2026-11)',
+    'https://docs.github.com/en/rest/apps/oauth-applications (delete an app authorization; read 2026-11)',
+  ],
+} satisfies ProviderSpec as ProviderSpec;
+
+export default provider;

@@ -1,0 +1,39 @@
+import type { ProviderSpec } from './_spec/index.ts';
+
+const provider = {
+  name: 'hubspot',
+  displayName: 'HubSpot',
+  categories: ['crm', 'marketing'],
+  authMode: 'OAUTH2',
+  docsUrl: 'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide',
+  summary: 'Read and change contacts, companies and deals in your HubSpot account.',
+  oauth2: {
+    authorize: { url: 'https://app.hubspot.com/oauth/authorize' },
+    callback: { stateEcho: 'always' },
+    scopes: { default: ['oauth'] },
+    pkce: 'off',
+    pkceOffReason: 'Not part of the OAuth guide.',
+    token: { url: 'https://api.hubapi.com/oauth/v3/token', body: 'form', clientAuth: 'body' },
+    // Access tokens live 30 minutes; the refresh token stays until the app is uninstalled.
+    refresh: { rotation: { kind: 'none' } },
+  },
+  api: {
+    baseUrl: 'https://api.hubapi.com',
+    auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
+    verification: { method: 'GET', path: '/account-info/v3/details' },
+    retry: { after: ['retry-after'] },
+  },
+  // Uninstalls the app from the account that the token belongs to.
+  disconnect: { kind: 'call', method: 'DELETE', url: 'https://api.hubapi.com/appinstalls/v3/external-install' },
+  gotchas: [
+    'The scopes must be exactly those of the app’s settings; optional ones go into the authorization parameter `optional_scope`.',
+    'Deleting a connection uninstalls the app from the HubSpot account, for all its users.',
+    'Not verified: whether `/oauth/v3/token` answers a refresh with the same refresh token, as the older `/oauth/v1/token` does.',
+  ],
+  sources: [
+    'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide (read 2026-11)',
+    'https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/guide (read 2026-11)',
+  ],
+} satisfies ProviderSpec as ProviderSpec;
+
+export default provider;

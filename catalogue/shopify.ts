@@ -1,0 +1,61 @@
+import type { ProviderSpec } from './_spec/index.ts';
+
+const provider = {
+  name: 'shopify',
+  displayName: 'Shopify',
+  categories: ['e-commerce'],
+  authMode: 'OAUTH2',
+  docsUrl: 'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant',
+  summary: 'Read and change products, orders and customers of your shop.',
+  oauth2: {
+    authorize: { url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/oauth/authorize' },
+    callback: { stateEcho: 'always' },
+    scopes: { default: ['read_products'], separator: ',' },
+    pkce: 'off',
+    pkceOffReason: 'Not part of the authorization code grant guide.',
+    token: {
+      url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/oauth/access_token',
+      body: 'form',
+      clientAuth: 'body',
+      // The guide lists client_id, client_secret, code and expiring, nothing else.
+      omit: ['grant_type', 'redirect_uri', 'code_verifier'],
+      // Public apps made since April 2026 may not use tokens without an end.
+      params: { expiring: '1' },
+    },
+    // A refresh gives another refresh token and kills the old one.
+    refresh: { rotation: { kind: 'strict' }, params: { grant_type: 'refresh_token' } },
+  },
+  connectionConfig: {
+    subdomain: {
+      title: 'Shop',
+      description: 'The part before .myshopify.com in the address of your shop.',
+      kind: 'label',
+      example: 'acme',
+    },
+  },
+  api: {
+    baseUrl: 'https://${connectionConfig.subdomain}.myshopify.com',
+    auth: { in: 'header', name: 'X-Shopify-Access-Token', value: '${accessToken}' },
+    verification: { method: 'GET', path: '/admin/api/2025-10/shop.json' },
+    retry: { after: ['retry-after'] },
+  },
+  // Uninstalls the app from the shop.
+  disconnect: {
+    kind: 'call',
+    method: 'DELETE',
+    url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/api_permissions/current.json',
+  },
+  gotchas: [
+    'One shop and app have one expiring token: connecting the shop a second time ends the first connection.',
+    'The `hmac` of the redirect is not checked; the flow is bound by state and cookie instead.',
+    'Access tokens live an hour, refresh tokens 90 days without use.',
+    'Deleting a connection uninstalls the app from the shop.',
+  ],
+  sources: [
+    'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens (read 2026-11)',
+    'https://shopify.dev/changelog/offline-access-tokens-now-support-expiry-and-refresh (read 2026-11)',
+    'https://shopify.dev/tutorials/uninstall-an-app-with-an-api-call (read 2026-11)',
+  ],
+} satisfies ProviderSpec as ProviderSpec;
+
+export default provider;
