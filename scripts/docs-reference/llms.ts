@@ -13,8 +13,11 @@ const PAGES: [title: string, paths: string[]][] = [
 /** `llms.txt`: a map of the project for language models. `read` gives the text of a page by its path. */
 export function llmsPage(root: string, read: (path: string) => string): string {
   const decisions = readdirSync(join(root, 'docs/adr')).filter((name) => name.endsWith('.md'));
+  const listed = PAGES.flatMap(([, paths]) => paths);
+  const further = readdirSync(join(root, 'docs/guide')).map((name) => `docs/guide/${name}`);
+  const rest = further.filter((path) => path.endsWith('.md') && !listed.includes(path)).toSorted();
   const sections: [string, string[]][] = [
-    ...PAGES,
+    ...PAGES.map(([title, paths]): [string, string[]] => [title, title === 'Guide' ? [...paths, ...rest] : paths]),
     ['Decisions', decisions.toSorted().map((name) => `docs/adr/${name}`)],
     ['Examples', readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts')).toSorted().map((name) => `examples/${name}`)],
   ]; // prettier-ignore

@@ -6,7 +6,7 @@ const KINDS: Record<string, string> = {
   count: 'whole number',
   list: 'list, by spaces or commas',
   url: 'http(s) URL',
-  path: 'folder',
+  path: 'path',
   flag: 'true or false',
 };
 
