@@ -69,6 +69,9 @@ export interface EdgeServer {
 /** Builds the HTTP edge. The caller listens and closes. Throws when a route declares no auth. */
 export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
   const { log, clock } = deps;
+  for (const { method, path, auth } of deps.routes) {
+    if (auth === undefined) throw new Error(`${method} ${path} declares no auth`);
+  }
   const limits = { ...EDGE_LIMITS, ...deps.limits };
   const isTrusted = createTrust(deps.trustedProxies);
   let peers: Peers | undefined;
