@@ -21,5 +21,6 @@ const channel = new BroadcastChannel('nango-oauth-callback');
 channel.addEventListener('message', (event) => {
   if ((event.data as { type?: unknown } | null)?.type === 'nango_oauth_callback_ack') closeWindow();
 });
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
 channel.postMessage(said);
 if (said.type === 'nango_oauth_callback_success') setTimeout(closeWindow, CLOSE_AFTER_MS);
