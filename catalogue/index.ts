@@ -20,8 +20,10 @@ import hubspot from './hubspot.ts';
 import klaviyo from './klaviyo.ts';
 import microsoft from './microsoft.ts';
 import notion from './notion.ts';
+import oauth2ClientCredentials from './oauth2-client-credentials.ts';
 import oauth2Generic from './oauth2-generic.ts';
 import openweather from './openweather.ts';
+import paypal from './paypal.ts';
 import privateApiBasic from './private-api-basic.ts';
 import privateApiBearer from './private-api-bearer.ts';
 import quickbooks from './quickbooks.ts';
@@ -56,8 +58,10 @@ const all: ProviderSpec[] = [
   klaviyo,
   microsoft,
   notion,
+  oauth2ClientCredentials,
   oauth2Generic,
   openweather,
+  paypal,
   privateApiBasic,
   privateApiBearer,
   quickbooks,

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkField, hasBrokenHole, holesOf, urlTemplateProblem } from '../../src/base/template.ts';
 import { DISCONNECT_HOLES, fieldsOf, SECRET_HOLES } from './holes.ts';
 import type { ApiAuth, FieldSpec, OAuth2Spec, ProviderSpec } from './index.ts';
+import { checkModes, checkParts, isCustomerHole, modeTextsOf, modeUrlsOf } from './modes-check.ts';
 import { providerSchema } from './schema.ts';
 
 /** What a rule reports to. */
@@ -50,24 +51,18 @@ export function checkProvider(
   return problems;
 }
 
-/** The credential fields of each mode; the form, the API and the templates use these names. */
-const CREDENTIALS: Record<ProviderSpec['authMode'], readonly string[]> = {
-  OAUTH2: [],
+/** The secret holes that a mode fills, beside `credentials.x`. */
+const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
+  OAUTH2: ['accessToken'],
   API_KEY: ['apiKey'],
   BASIC: ['username', 'password'],
   NONE: [],
+  OAUTH2_CC: ['accessToken'],
 };
 
-/** The secret holes that a mode fills. */
-const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = { ...CREDENTIALS, OAUTH2: ['accessToken'] };
-
 function checkMode(spec: ProviderSpec, report: Report): void {
-  if ((spec.oauth2 !== undefined) !== (spec.authMode === 'OAUTH2'))
-    report('oauth2', 'belongs to authMode OAUTH2, and only there');
-  const given = Object.keys(spec.credentials ?? {}).toSorted();
-  const wanted = CREDENTIALS[spec.authMode].toSorted();
-  if (!isDeepStrictEqual(given, wanted))
-    report('credentials', `authMode ${spec.authMode} has exactly: ${wanted.join(', ') || 'none'}`);
+  checkParts(spec, report);
+  checkModes(spec, report);
   if (spec.authMode === 'NONE' && spec.api.auth.in !== 'none') report('api.auth', 'authMode NONE sends no credential');
   if (spec.authMode !== 'NONE' && spec.api.auth.in === 'none' && secretsUsed(spec).length === 0) {
     report('api.auth', 'the credential is sent nowhere');
@@ -83,7 +78,7 @@ function secretsUsed(spec: ProviderSpec): string[] {
 }
 
 function isSecretHole(hole: string): boolean {
-  return Object.hasOwn(SECRET_HOLES, hole);
+  return Object.hasOwn(SECRET_HOLES, hole) || isCustomerHole(hole);
 }
 
 function checkTables(spec: ProviderSpec, report: Report): void {
@@ -120,6 +115,7 @@ export function urlTemplatesOf(spec: ProviderSpec): [where: string, template: st
     ['oauth2.issuer', spec.oauth2?.issuer],
     ['api.baseUrl', spec.api.baseUrl],
     ['disconnect.url', 'url' in spec.disconnect ? spec.disconnect.url : undefined],
+    ...modeUrlsOf(spec),
   ];
   return urls.filter((entry): entry is [string, string] => entry[1] !== undefined);
 }
@@ -141,7 +137,10 @@ function checkUrls(spec: ProviderSpec, report: Report): void {
 }
 
 function isSecretField(spec: ProviderSpec, hole: string): boolean {
-  const [group, name] = hole.split('.') as ['connectionConfig' | 'integrationConfig', string | undefined];
+  const [group, name] = hole.split('.') as [
+    'connectionConfig' | 'integrationConfig' | 'credentials',
+    string | undefined,
+  ];
   return name !== undefined && spec[group]?.[name]?.secret === true;
 }
 
@@ -160,6 +159,7 @@ function textTemplatesOf(spec: ProviderSpec): [where: string, template: string][
     ['api.auth', textsOf(api.auth)],
     ['disconnect.auth', spec.disconnect.kind === 'call' ? textsOf(spec.disconnect.auth) : undefined],
     ['disconnect.body', spec.disconnect.kind === 'call' ? spec.disconnect.body?.params : undefined],
+    ...modeTextsOf(spec),
   ];
   const texts: [string, string][] = [];
   for (const [where, table] of tables) {
@@ -180,7 +180,10 @@ function checkTexts(spec: ProviderSpec, report: Report): void {
     if (hasBrokenHole(template)) report(where, 'a hole is misspelled');
     for (const hole of holesOf(template)) {
       if (!Object.hasOwn(fields, hole)) report(where, `\${${hole}} is not declared`);
-      if (!isSecretHole(hole)) {
+      if (isCustomerHole(hole)) {
+        if (where.startsWith('oauth2.') || where === 'api.verification.path')
+          report(where, 'a secret may not stand in a URL');
+      } else if (!isSecretHole(hole)) {
         if (where.startsWith('oauth2.authorize') && isSecretField(spec, hole))
           report(where, 'a secret may not stand in a URL');
       } else if (!where.startsWith('api.') && !where.startsWith('disconnect.')) {

@@ -20,6 +20,11 @@ export const SECRET_HOLES: TemplateFields = {
 /** Of these, the ones that exist only in the call that ends a grant. */
 export const DISCONNECT_HOLES: readonly string[] = ['clientSecret', 'refreshToken'];
 
+/** Modes whose form is used by name, `${credentials.x}`; API_KEY and BASIC have holes of their own. */
+export function hasCustomerHoles(provider: ProviderSpec): boolean {
+  return provider.authMode === 'OAUTH2_CC';
+}
+
 /** One per provider: the tables never change while the program runs. */
 const TABLES = new WeakMap<ProviderSpec, TemplateFields>();
 
@@ -29,7 +34,8 @@ export function fieldsOf(provider: ProviderSpec): TemplateFields {
   if (fields === undefined) {
     const table = Object.create(null) as Record<string, TemplateField>;
     Object.assign(table, BUILT_IN_HOLES, SECRET_HOLES);
-    for (const group of ['connectionConfig', 'integrationConfig'] as const) {
+    const form = hasCustomerHoles(provider) ? (['credentials'] as const) : [];
+    for (const group of ['connectionConfig', 'integrationConfig', ...form] as const) {
       for (const [name, field] of Object.entries(provider[group] ?? {})) table[`${group}.${name}`] = field;
     }
     fields = table;

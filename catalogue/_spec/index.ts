@@ -6,14 +6,19 @@
  *
  * Templates are strings with `${name}` holes. The holes a provider may use: `${clientId}`, `${connectionConfig.x}`
  * (typed by the customer or learned on connect), `${integrationConfig.x}` (set by the app's developer),
- * `${accessToken}`, `${apiKey}`, `${username}`, `${password}`. `A || B` takes B while A has an empty hole. Every
+ * `${accessToken}`, `${apiKey}`, `${username}`, `${password}`, `${credentials.x}` (the form of the modes in `modes.ts`).
+ * `A || B` takes B while A has an empty hole. Every
  * `connectionConfig`/`integrationConfig` hole must be declared in the field tables with a {@link FieldKind}; the value
  * is checked at write and at use, so that a host never leaves its template. `check.ts` beside this file holds the
  * rules; `provider.schema.json` is generated from it.
  */
 
+import type { ClientCredentialsSpec } from './modes.ts';
+
+export type * from './modes.ts';
+
 /** How a provider lets a customer in. Wire names. */
-export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE';
+export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC';
 
 /**
  * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
@@ -269,7 +274,8 @@ export interface ProviderSpec {
   /** For the customer, shown in the Connect page: what connecting lets the app do. */
   summary: string;
   oauth2?: OAuth2Spec;
-  /** Customer's form for API_KEY (`apiKey`) and BASIC (`username`, `password`). */
+  clientCredentials?: ClientCredentialsSpec;
+  /** Customer's form: `apiKey` for API_KEY, `username` and `password` for BASIC; other modes see `modes.ts`. */
   credentials?: Fields;
   connectionConfig?: Fields;
   integrationConfig?: Fields;

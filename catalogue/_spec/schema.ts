@@ -1,6 +1,7 @@
 /** The zod form of {@link ProviderSpec}; `check.ts` adds the rules that a schema cannot say. */
 import { z } from 'zod';
 import type { ProviderSpec } from './index.ts';
+import { clientCredentialsSchema } from './modes-schema.ts';
 
 const name = z.string().regex(/^[a-z0-9-]+$/, 'a slug: small letters, digits, dashes');
 const text = z.string().min(1);
@@ -121,6 +122,8 @@ const oauth2 = z.strictObject({
     .optional(),
 });
 
+const clientCredentials = clientCredentialsSchema(oauth2.shape.scopes.unwrap(), oauth2.shape.response.unwrap());
+
 const apiAuth = z.discriminatedUnion('in', [
   z.strictObject({ in: z.literal('header'), name: headerName, value: text }),
   z.strictObject({ in: z.literal('basic'), username: z.string(), password: z.string() }),
@@ -172,11 +175,12 @@ export const providerSchema = z.strictObject({
   name,
   displayName: text,
   categories: z.array(name).min(1),
-  authMode: z.enum(['OAUTH2', 'API_KEY', 'BASIC', 'NONE']),
+  authMode: z.enum(['OAUTH2', 'API_KEY', 'BASIC', 'NONE', 'OAUTH2_CC']),
   docsUrl: httpsUrl,
   setupGuideUrl: httpsUrl.optional(),
   summary: text,
   oauth2: oauth2.optional(),
+  clientCredentials: clientCredentials.optional(),
   credentials: fields.optional(),
   connectionConfig: fields.optional(),
   integrationConfig: fields.optional(),

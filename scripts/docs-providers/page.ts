@@ -8,6 +8,8 @@ import type {
   Rotation,
 } from '../../catalogue/_spec/index.ts';
 
+import { modeSections } from './modes.ts';
+
 const NOTE = '<!-- Generated from the catalogue by scripts/docs-providers.ts. Do not edit. -->';
 
 export function providerIndex(specs: readonly ProviderSpec[]): string {
@@ -34,6 +36,7 @@ export function providerPage(spec: ProviderSpec): string {
     section('What the customer fills in', fieldTable({ ...spec.credentials, ...asked(spec.connectionConfig) })),
     section('What is learned on connect', fieldTable(learned(spec.connectionConfig))),
     spec.oauth2 === undefined ? '' : section('OAuth 2.0', oauthFacts(spec.oauth2)),
+    ...modeSections(spec).map(([title, lines]) => section(title, list(lines))),
     section('API calls', apiFacts(spec)),
     section('Disconnecting', disconnectText(spec.disconnect)),
     section('Sources', list(spec.sources)),

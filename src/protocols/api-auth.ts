@@ -6,6 +6,7 @@ import { SECRET_HOLES } from '../../catalogue/_spec/holes.ts';
 import type { ApiAuth } from '../../catalogue/_spec/index.ts';
 import { defineErrors } from '../base/errors.ts';
 import { fillTemplate, holesOf, missingValue } from '../base/template.ts';
+import { customerHoles, type MachineMode } from './machine-token/index.ts';
 import { fillTable, holesFor, urlIfComplete, type Holes, type TemplateInput } from './input.ts';
 
 /** The secret part of a connection, as `features/credentials` holds it. */
@@ -13,6 +14,7 @@ export type ApiCredential =
   | { type: 'OAUTH2'; access_token: string }
   | { type: 'API_KEY'; apiKey: string }
   | { type: 'BASIC'; username: string; password: string }
+  | { type: MachineMode; token: string; fields: Readonly<Record<string, string>> }
   | { type: 'NONE' };
 
 export const apiErrors = defineErrors({
@@ -116,6 +118,8 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
       return { username: credential.username, password: credential.password };
     case 'NONE':
       return {};
+    case 'OAUTH2_CC':
+      return { accessToken: credential.token, ...customerHoles(credential.fields) };
   }
 }
 
@@ -123,7 +127,7 @@ const SECRETS = new Set(Object.keys(SECRET_HOLES));
 
 /** True when a template has a hole that a secret goes into. */
 export function holdsSecret(template: string): boolean {
-  return holesOf(template).some((name) => SECRETS.has(name));
+  return holesOf(template).some((name) => SECRETS.has(name) || name.startsWith('credentials.'));
 }
 
 function required(template: string, holes: Holes, encode: 'header' | 'none'): string {

@@ -53,6 +53,8 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
       return { type: 'BASIC', username: 'user', password: 'password-canary' };
     case 'NONE':
       return { type: 'NONE' };
+    case 'OAUTH2_CC':
+      return { type: 'OAUTH2_CC', token: 'access-token-canary', fields: valuesFor(provider.credentials) };
     default:
       throw new Error(`no sample credential for ${provider.authMode}`);
   }

@@ -105,7 +105,6 @@ describe('typed credentials', () => {
   });
 
   it.each([
-    '/oauth2/auth/x',
     '/auth/tba/x',
     '/auth/two-step/x',
     '/auth/jwt/x',

@@ -104,3 +104,20 @@ export async function startTinyServer(): Promise<TinyServer> {
   tiny.url = `http://${tiny.pair}`;
   return tiny;
 }
+
+/** Sends a typed credential as the customer's browser does. */
+export async function postCredential(
+  url: string,
+  path: string,
+  token: string,
+  body: unknown,
+  query: Record<string, string> = {},
+): Promise<{ status: number; body: Record<string, unknown>; text: string }> {
+  const response = await fetch(`${url}${path}?${new URLSearchParams({ connect_session_token: token, ...query })}`, {
+    method: 'POST',
+    headers: { origin: 'https://app.example.com', 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, body: JSON.parse(text) as Record<string, unknown>, text };
+}

@@ -8,6 +8,7 @@ import type { Credential } from '../credentials/index.ts';
 import { openAttempt, openSession, type Attempt } from './access.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
+import { makeCredential } from './make-credential.ts';
 import { configIssues, connectionConfigOf } from './plan.ts';
 import type { BrowserQuery } from './query.ts';
 import { recordFailure, saveConnection } from './save.ts';
@@ -26,6 +27,21 @@ export const credentialRoute = {
 /** Longest key or password. Source: wire contract B.5. */
 export const SECRET_LENGTH_MAX = 1_024;
 
+/** Longest key or certificate, PEM. Source: wire contract B.5. */
+export const PEM_LENGTH_MAX = 10_000;
+
+export interface TypedCredential {
+  key: string;
+  query: BrowserQuery;
+  mode: AuthMode;
+  credential: Credential | NewToken;
+}
+
+/** What a machine mode's first token is made from. */
+export interface NewToken {
+  fields: Record<string, string>;
+}
+
 /**
  * Stores a typed credential as a connection. Resolves to what the published client returns.
  *
@@ -33,7 +49,7 @@ export const SECRET_LENGTH_MAX = 1_024;
  */
 export async function saveTypedCredential(
   deps: ConnectDeps,
-  input: { key: string; query: BrowserQuery; mode: AuthMode; credential: Credential },
+  input: TypedCredential,
 ): Promise<{ connectionId: string; providerConfigKey: string }> {
   const session = await openSession(deps, input.query);
   const attempt = await openAttempt(deps, session, input.key);
@@ -56,7 +72,7 @@ async function save(
   deps: ConnectDeps,
   attempt: Attempt,
   connectionId: string,
-  input: { query: BrowserQuery; mode: AuthMode; credential: Credential },
+  input: TypedCredential,
 ): Promise<string> {
   const { provider } = attempt.integration;
   if (provider.authMode !== input.mode) {
@@ -71,13 +87,15 @@ async function save(
   if (issues.length > 0) {
     throw errors.fail('invalid_query_params', { message: issues[0]?.message ?? '', errors: issues });
   }
-  await verifyCredential(deps, attempt.integration, connectionConfig, input.credential);
+  const made = await makeCredential(deps, attempt, connectionConfig, input);
+  Object.assign(connectionConfig, made.learned);
+  await verifyCredential(deps, attempt.integration, connectionConfig, made.credential);
   const account = provider.account === undefined ? undefined : connectionConfig[provider.account.idFrom];
   const { connection } = await saveConnection(deps, attempt, {
     connectionId,
     connectionConfig,
-    credential: input.credential,
-    facts: { scope: undefined, expiresAt: undefined },
+    credential: made.credential,
+    facts: made.facts,
     accountId: typeof account === 'string' && account !== '' ? account : undefined,
   });
   return connection.connectionId;

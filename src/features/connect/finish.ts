@@ -6,7 +6,6 @@ import { timingSafeEqual } from 'node:crypto';
 import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { HawserError, isHawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
-import { checkField } from '../../base/template.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import {
   codeRequest,
@@ -23,7 +22,7 @@ import { browserOf } from './browser.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors, socketType } from './errors.ts';
 import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
-import { learnedKeys } from './plan.ts';
+import { learnedValues } from './plan.ts';
 import { recordFailure, saveConnection } from './save.ts';
 import { flowPlace } from './start.ts';
 import { takeFlowOf } from './take-flow.ts';
@@ -151,7 +150,7 @@ async function exchange(
 ): Promise<string> {
   const { integration } = attempt;
   const { provider } = integration;
-  const known = { ...secret.connectionConfig, ...learn(integration, answer.metadata) };
+  const known = { ...secret.connectionConfig, ...learnedValues(provider, answer.metadata) };
   const client = clientOf(integration, secret);
   const request = codeRequest({
     provider,
@@ -175,7 +174,7 @@ async function exchange(
       message: `${provider.displayName} gave no token: ${TOKEN_WORDS[token.kind]} (${said.join(', ')}).`,
     });
   }
-  const connectionConfig = { ...known, ...learn(integration, token.metadata) };
+  const connectionConfig = { ...known, ...learnedValues(provider, token.metadata) };
   const account = provider.account === undefined ? undefined : connectionConfig[provider.account.idFrom];
   const expiresAt = token.expiresAtMs === undefined ? undefined : new Date(token.expiresAtMs);
   const { connection } = await saveConnection(deps, attempt, {
@@ -214,22 +213,6 @@ async function openFlow(deps: ConnectDeps, flow: OAuthFlow): Promise<{ attempt: 
   if (flow.reconnectId !== undefined && reconnect === undefined) throw errors.fail('invalid_connection');
   const defaults = session.configDefaults[integration.uniqueKey];
   return { attempt: { session, environment, integration, defaults, reconnect }, used: session.used };
-}
-
-/** Learned values, checked like typed ones: they end in URLs. Errors: `url_param_err`. */
-function learn(integration: Integration, metadata: Record<string, string>): Record<string, string> {
-  const allowed = learnedKeys(integration.provider);
-  const learned: Record<string, string> = {};
-  for (const [name, value] of Object.entries(metadata)) {
-    if (!allowed.has(name)) continue;
-    const field = integration.provider.connectionConfig?.[name];
-    const wrong = field === undefined ? undefined : checkField(field, value);
-    if (wrong !== undefined) {
-      throw errors.fail('url_param_err', { message: `The answer of the provider is not usable: ${wrong}` });
-    }
-    learned[name] = value;
-  }
-  return learned;
 }
 
 function clientOf(integration: Integration, secret: FlowSecret): OAuthClient {

@@ -88,6 +88,22 @@ export function learnedKeys(provider: ProviderSpec): Set<string> {
   ]);
 }
 
+/** Learned values, checked like typed ones: they end in URLs. Errors: `url_param_err`. */
+export function learnedValues(provider: ProviderSpec, metadata: Record<string, string>): Record<string, string> {
+  const allowed = learnedKeys(provider);
+  const learned: Record<string, string> = {};
+  for (const [name, value] of Object.entries(metadata)) {
+    if (!allowed.has(name)) continue;
+    const field = provider.connectionConfig?.[name];
+    const wrong = field === undefined ? undefined : checkField(field, value);
+    if (wrong !== undefined) {
+      throw errors.fail('url_param_err', { message: `The answer of the provider is not usable: ${wrong}` });
+    }
+    learned[name] = value;
+  }
+  return learned;
+}
+
 /** One issue for each declared value that is wrong, and for each required one that is missing. */
 export function configIssues(fields: Fields | undefined, config: Record<string, unknown>, path: string): Issue[] {
   const issues: Issue[] = [];

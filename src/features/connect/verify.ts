@@ -1,7 +1,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
-import type { Credential } from '../credentials/index.ts';
+import { tlsOption, type Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
@@ -40,6 +40,7 @@ export async function verifyCredential(
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
       timeoutMs: VERIFY_TIMEOUT_MS,
+      ...tlsOption(provider, credential),
     });
     status = response.status;
   } catch (error) {

@@ -1,9 +1,8 @@
 /** Steps 5 and 10 of the refresh protocol: answers that were journalled but never committed. */
-import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
-import { readTokenAnswer } from '../../protocols/oauth2/index.ts';
 import { commitTokens, type Committed, type Stored } from './commit.ts';
 import type { Context } from './context.ts';
 import { replyOf } from './journal.ts';
+import type { Renewal } from './renewal.ts';
 import type { Claim, CredentialRow } from './store.ts';
 import { closeReply, selectOpenReplies } from './store-journal.ts';
 import { isDoubtful } from './verdict.ts';
@@ -27,7 +26,7 @@ export async function adoptReply(
   stored: Stored,
   row: CredentialRow,
   claim: Claim,
-  oauth2: OAuth2Spec,
+  readAnswer: Renewal['read'],
   wanted: 'same-token' | 'any-newer',
 ): Promise<Adopted> {
   await context.journal.flushSpool();
@@ -40,7 +39,7 @@ export async function adoptReply(
     const { epoch } = reply;
     if (wanted === 'same-token' ? !sameToken : epoch === claim.epoch) continue;
     const answer = replyOf(await context.journal.open({ ...place, epoch }, reply.reply_sealed));
-    const read = readTokenAnswer(oauth2, answer, reply.received_at.getTime());
+    const read = readAnswer(answer, reply.received_at.getTime());
     const newer = read.ok && read.refreshToken !== undefined && read.refreshToken !== stored.refreshToken;
     if (read.ok && (wanted === 'same-token' || newer)) {
       return commitTokens(context, stored, claim, epoch, read, false);

@@ -5,7 +5,8 @@ import type { ConnectionState } from '../connections/index.ts';
 import type { Context } from './context.ts';
 import { failureSentence, type RefreshFailure } from './errors.ts';
 import { isDatabaseTrouble } from './exchange.ts';
-import type { Credential, LiveConnection } from './model.ts';
+import { isMachine, type Credential, type LiveConnection, type MachineCredential } from './model.ts';
+import { withTokens } from './renewal.ts';
 import { sealGrant } from './seal.ts';
 import {
   commitDurably,
@@ -45,10 +46,11 @@ export type Committed =
 
 /** The stored credential with a new answer over it: a missing refresh token keeps the old one. */
 export function renewed(
-  old: Extract<Credential, { type: 'OAUTH2' }>,
+  old: Extract<Credential, { type: 'OAUTH2' }> | MachineCredential,
   oldRefreshToken: string | undefined,
   tokens: Tokens,
 ): Credential {
+  if (isMachine(old)) return withTokens(old, tokens);
   return {
     type: 'OAUTH2',
     access_token: tokens.accessToken,
@@ -69,12 +71,13 @@ export async function commitTokens(
   forced: boolean,
 ): Promise<Committed> {
   const { db, clock, log, killPoints } = context;
-  if (live.credential.type !== 'OAUTH2') throw new Error('only OAUTH2 credentials are refreshed');
+  const { credential } = live;
+  if (credential.type !== 'OAUTH2' && !isMachine(credential)) throw new Error('this credential is never refreshed');
   const place = { environmentId: claim.environmentId, connectionId: claim.connectionId };
   const grant = await sealGrant(
     context.vault,
     place,
-    renewed(live.credential, refreshToken, tokens),
+    renewed(credential, refreshToken, tokens),
     tokens.scope ?? live.scope,
   );
   const from: ConnectionState[] = forced ? [...HEALED_STATES, 'revoked_by_provider'] : HEALED_STATES;

@@ -20,6 +20,10 @@ export const credentialErrors = defineErrors({
     status: 424,
     message: 'The provider no longer accepts this connection. Ask the customer to reconnect.',
   },
+  client_credentials_fetch_error: {
+    status: 400,
+    message: 'The provider gave no token for these client credentials.',
+  },
   invalid_credentials: { status: 424, message: 'The credential of this connection cannot be used.' },
   draining: { status: 503, message: 'This node is shutting down. Try again.', retryable: true },
 });

@@ -1,7 +1,8 @@
 /** Steps 6 and 7 of the refresh protocol: send once, journal before looking. */
 import { isHawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
-import type { HttpAnswer, HttpRequest } from '../../protocols/oauth2/index.ts';
+import type { TokenRequest } from '../../protocols/machine-token/index.ts';
+import type { HttpAnswer } from '../../protocols/oauth2/index.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import type { Session } from '../../platform/postgres/index.ts';
 import type { Context } from './context.ts';
@@ -46,7 +47,7 @@ class NotNow extends Error {
 }
 
 /** Sends the request once, over a fresh socket, and resolves when its answer is in the journal. */
-export async function exchange(context: Context, request: HttpRequest, holding: Holding): Promise<Exchanged> {
+export async function exchange(context: Context, request: TokenRequest, holding: Holding): Promise<Exchanged> {
   const { killPoints, clock } = context;
   if (holding.session !== undefined && !(await probe(context, holding.session))) {
     return { kind: 'not-sent', why: 'session', cause: undefined };
@@ -59,6 +60,7 @@ export async function exchange(context: Context, request: HttpRequest, holding: 
       url: request.url,
       headers: request.headers,
       ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.tls === undefined ? {} : { tls: request.tls }),
       timeoutMs: EXCHANGE_TIMEOUT_MS,
       bodyBytesMax: REPLY_BYTES_MAX,
       fresh: true,

@@ -77,7 +77,7 @@ export async function importConnection(
 }
 
 function expiryOf(credential: Credential): Date | undefined {
-  return credential.type === 'OAUTH2' && credential.expires_at !== undefined
+  return 'expires_at' in credential && credential.expires_at !== undefined
     ? new Date(credential.expires_at)
     : undefined;
 }

@@ -21,10 +21,12 @@ export type {
   GrantFacts,
   LateGrant,
   LiveConnection,
+  MachineCredential,
   ReadOptions,
 } from './model.ts';
 export { credentialErrors } from './errors.ts';
 export { credentialRoutes, type CredentialRouteDeps } from './routes/index.ts';
 export { createCredentials } from './service.ts';
-export { clientOf } from './send.ts';
+export { clientOf, tlsOf, tlsOption } from './renewal.ts';
+export { obtainToken } from './obtain.ts';
 export { accessSecretOf } from './seal.ts';

@@ -6,7 +6,8 @@ import { integrationErrors, type Integration } from '../integrations/index.ts';
 import type { Reading } from './cache.ts';
 import type { Context } from './context.ts';
 import { HAND_OUT_MARGIN_MS, refreshWindowMs, usabilityOf, type Usability } from './expiry.ts';
-import type { LiveConnection } from './model.ts';
+import { isMachine, type LiveConnection } from './model.ts';
+import { canRenew } from './renewal.ts';
 import { openGrant, refreshTokenOf } from './seal.ts';
 import { selectCredential, type CredentialRow } from './store.ts';
 
@@ -22,7 +23,7 @@ export interface Loaded {
   windowMs: number;
   /** Kept apart: what is cached and handed out holds no refresh token. */
   refreshToken: string | undefined;
-  /** There is a refresh token, a way to use it, and a client to use it with. */
+  /** There is a way to a new token: a refresh token with a client to use it with, or a credential that brings its own. */
   refreshable: boolean;
 }
 
@@ -79,7 +80,9 @@ async function loadRow(
     readAtMs,
     windowMs,
     refreshToken,
-    refreshable: refreshToken !== undefined && refreshSpecOf(integration, connection) !== undefined,
+    refreshable: isMachine(stored)
+      ? canRenew(integration, stored)
+      : refreshToken !== undefined && refreshSpecOf(integration, connection) !== undefined,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Log } from '../../base/log.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
+import { isMachineMode, type MachineMode } from '../../protocols/machine-token/index.ts';
 import type { Activity } from '../activity/index.ts';
 import type { Connection, Connections } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
@@ -23,7 +24,20 @@ export type Credential =
     }
   | { type: 'API_KEY'; apiKey: string }
   | { type: 'BASIC'; username: string; password: string }
-  | { type: 'NONE' };
+  | { type: 'NONE' }
+  | MachineCredential;
+
+/** A credential that brings its own next token; on the wire the fields stand beside the token. */
+export interface MachineCredential {
+  type: MachineMode;
+  token: string;
+  /** ISO 8601. */
+  expires_at?: string | undefined;
+  /** The provider's whole answer. */
+  raw: Record<string, unknown>;
+  /** The customer's form: what the next token is made from. */
+  fields: Record<string, string>;
+}
 
 /** What a new credential brings beside itself. */
 export interface GrantFacts {
@@ -31,6 +45,11 @@ export interface GrantFacts {
   scope: string | undefined;
   /** By this process's clock; stored by the database's. */
   expiresAt: Date | undefined;
+}
+
+/** True for a credential that needs no refresh token to get a new token. */
+export function isMachine(credential: Credential): credential is MachineCredential {
+  return isMachineMode(credential.type);
 }
 
 /** Everything a call needs, held in memory for at most 60 s. */

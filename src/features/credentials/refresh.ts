@@ -2,16 +2,15 @@
  * One refresh of one connection, by the protocol of the header of this slice. The caller has made sure that this
  * process runs one at a time per connection (step 2); other processes are kept out by the claim.
  */
-import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { isHawserError } from '../../base/errors.ts';
 import type { Session } from '../../platform/postgres/index.ts';
 import { connectionErrors } from '../connections/index.ts';
-import type { Integration } from '../integrations/index.ts';
 import type { Context } from './context.ts';
 import { credentialErrors, refreshError, type RefreshFailure } from './errors.ts';
 import { REFUSED_DAYS_MAX } from './commit.ts';
-import { loadByRow, refreshSpecOf, type Loaded } from './load.ts';
+import { loadByRow, type Loaded } from './load.ts';
 import type { PaceLimits, Ticket } from './pace.ts';
+import { renewalOf } from './renewal.ts';
 import { sendClaimed } from './send.ts';
 import { claimRefresh, selectCredential, tryRefreshLock, type CredentialRow } from './store.ts';
 import { isExclusive } from './verdict.ts';
@@ -119,10 +118,9 @@ export type Attempt =
 
 async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promise<Attempt> {
   const { live } = loaded;
-  const refresh = refreshSpecOf(live.integration, live.connection);
-  const exclusive = refresh !== undefined && isExclusive(refresh.rotation);
   // Discovery may call out, so it comes before the lease.
-  const oauth2 = await context.integrations.oauth2Of(live.integration);
+  const renewal = await renewalOf(context, live, loaded.refreshToken);
+  const exclusive = isExclusive(renewal.rotation);
   const tickets: Ticket[] = [];
   let session: Session | undefined;
   const enter = async (lane: string, limits: PaceLimits) => {
@@ -132,7 +130,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     await ticket.turn;
   };
   try {
-    await enter(laneOf(live.integration, oauth2), exclusive ? EXCLUSIVE_LIMITS : SHARED_LIMITS);
+    await enter(renewal.lane, exclusive ? EXCLUSIVE_LIMITS : SHARED_LIMITS);
     if (exclusive) {
       await enter('\0sessions', SESSION_LIMITS);
       session = await context.db.session();
@@ -150,7 +148,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     context.killPoints.reach('K1');
     return await sendClaimed(context, {
       ...job,
-      oauth2,
+      renewal,
       live,
       refreshToken: loaded.refreshToken,
       row,
@@ -163,13 +161,6 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     for (const ticket of tickets) ticket.release();
     job.ticket = undefined;
   }
-}
-
-/** One lane per token server: all integrations of a provider, or one whose server its developer chose. */
-function laneOf(integration: Integration, oauth2: OAuth2Spec): string {
-  const { provider, environmentId, id } = integration;
-  const own = (provider.oauth2?.token.url ?? '').includes('${integrationConfig.') || oauth2.issuer !== undefined;
-  return own ? `${provider.name} ${environmentId}:${id}` : provider.name;
 }
 
 /** A claim that found no row: the connection is being deleted, or somebody was faster. */

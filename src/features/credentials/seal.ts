@@ -23,6 +23,8 @@ export function accessSecretOf(credential: Credential): string | undefined {
       return `${credential.username}:${credential.password}`;
     case 'NONE':
       return undefined;
+    case 'OAUTH2_CC':
+      return credential.token;
   }
 }
 

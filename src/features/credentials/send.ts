@@ -1,7 +1,6 @@
 /** What the holder of a claim does: recover, send, journal, commit or explain. Steps 5 to 10. */
-import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { isHawserError } from '../../base/errors.ts';
-import { readTokenAnswer, refreshRequest, type HttpRequest, type TokenAnswer } from '../../protocols/oauth2/index.ts';
+import type { TokenAnswer } from '../../protocols/oauth2/index.ts';
 import type { Session } from '../../platform/postgres/index.ts';
 import { connectionErrors } from '../connections/index.ts';
 import { adoptReply } from './adopt.ts';
@@ -12,6 +11,7 @@ import { exchange, type Exchanged, type Holding } from './exchange.ts';
 import { HAND_OUT_MARGIN_MS } from './expiry.ts';
 import type { LiveConnection } from './model.ts';
 import type { Attempt, RefreshJob } from './refresh.ts';
+import type { Prepared, Renewal } from './renewal.ts';
 import { claimRefresh, releaseClaim, selectCredential, type Claim, type CredentialRow } from './store.ts';
 import { closeReply } from './store-journal.ts';
 import { isDoubtful, isExclusive, RESENDS_MAX, resendWindowMs } from './verdict.ts';
@@ -24,7 +24,7 @@ const BACKOFF_JITTER_SHARE = 0.2;
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
 export interface Claimed extends RefreshJob {
-  oauth2: OAuth2Spec;
+  renewal: Renewal;
   live: LiveConnection;
   refreshToken: string | undefined;
   /** As before the claim, with the claim's epoch. */
@@ -36,8 +36,8 @@ export interface Claimed extends RefreshJob {
 }
 
 export async function sendClaimed(context: Context, claimed: Claimed): Promise<Attempt> {
-  const { row, oauth2 } = claimed;
-  const rotation = oauth2.refresh?.rotation ?? { kind: 'unknown' };
+  const { row, renewal } = claimed;
+  const { rotation } = renewal;
   const claim: Claim = {
     environmentId: claimed.environmentId,
     connectionId: claimed.connectionId,
@@ -65,7 +65,9 @@ export async function sendClaimed(context: Context, claimed: Claimed): Promise<A
     return 'held';
   }
 
-  const request = await buildRequest(context, claimed, claim);
+  const made = await prepare(context, claimed, claim);
+  if (made.kind === 'local') return accept(context, claimed, claim, made.tokens);
+  const { request } = made;
   const startedAtMs = context.clock.monotonicMs();
   let unknown = unresolved;
   for (let sends = 1; ; sends += 1) {
@@ -105,7 +107,7 @@ async function recover(
   claimed: Claimed,
   claim: Claim,
 ): Promise<Exclude<Attempt, 'held' | 'overtaken' | 'unanswered'> | 'resolved' | 'unresolved'> {
-  const adopted = await adoptReply(context, claimed, claimed.row, claim, claimed.oauth2, 'same-token');
+  const adopted = await adoptReply(context, claimed, claimed.row, claim, readerOf(claimed), 'same-token');
   switch (adopted) {
     case 'committed':
       note(context, claimed.live, true, 'Adopted the provider’s answer to a refresh that was interrupted');
@@ -129,35 +131,13 @@ async function afterAdoption(context: Context, claimed: Claimed): Promise<'done'
 }
 
 /** A request that cannot even be built is a setting to correct: the lease is given back. */
-async function buildRequest(context: Context, claimed: Claimed, claim: Claim): Promise<HttpRequest> {
-  const { integration, connection, scope } = claimed.live;
+async function prepare(context: Context, claimed: Claimed, claim: Claim): Promise<Prepared> {
   try {
-    const request = refreshRequest({
-      provider: integration.provider,
-      integrationConfig: integration.integrationConfig,
-      connectionConfig: connection.connectionConfig,
-      oauth2: claimed.oauth2,
-      client: clientOf(claimed.live),
-      refreshToken: claimed.refreshToken ?? '',
-      ...(scope === undefined ? {} : { scope }),
-    });
-    return { ...request, url: context.integrations.targetUrl(integration, request.url) };
+    return await claimed.renewal.prepare(databaseNowMs(context, claimed));
   } catch (error) {
     await releaseClaim(context.db, claim, { keepIntent: claimed.row.intent_open, untilEnd: false });
     throw error;
   }
-}
-
-/** The customer's own client where the connection has one, else the integration's. */
-export function clientOf(live: Pick<LiveConnection, 'credential' | 'integration'>): {
-  clientId: string;
-  clientSecret: string;
-} {
-  const own = live.credential.type === 'OAUTH2' ? live.credential.config_override : undefined;
-  return {
-    clientId: own?.client_id ?? live.integration.client?.clientId ?? '',
-    clientSecret: own?.client_secret ?? live.integration.client?.clientSecret ?? '',
-  };
 }
 
 function holdingOf(context: Context, claimed: Claimed, claim: Claim): Holding {
@@ -179,13 +159,11 @@ function databaseNowMs(context: Context, claimed: Claimed): number {
 }
 
 function readAnswer(context: Context, claimed: Claimed, result: Extract<Exchanged, { kind: 'answer' }>): TokenAnswer {
-  const { credential } = claimed.live;
-  const secrets = [
-    claimed.refreshToken,
-    credential.type === 'OAUTH2' ? credential.access_token : undefined,
-    clientOf(claimed.live).clientSecret,
-  ].filter((secret) => secret !== undefined && secret !== '') as string[];
-  return readTokenAnswer(claimed.oauth2, result.answer, databaseNowMs(context, claimed), secrets);
+  return claimed.renewal.read(result.answer, databaseNowMs(context, claimed));
+}
+
+function readerOf({ renewal }: Claimed): Renewal['read'] {
+  return (answer, nowMs) => renewal.read(answer, nowMs);
 }
 
 /** Step 8. */
@@ -216,7 +194,7 @@ async function refuse(context: Context, claimed: Claimed, claim: Claim, unknown:
   if (row === undefined) throw connectionErrors.fail('unknown_connection');
   if (row.gen !== claim.gen) return 'done';
   if (row.lease_epoch !== claim.epoch) return 'busy';
-  const adopted = await adoptReply(context, claimed, row, claim, claimed.oauth2, 'any-newer');
+  const adopted = await adoptReply(context, claimed, row, claim, readerOf(claimed), 'any-newer');
   if (adopted === 'committed') {
     note(context, claimed.live, true, 'Adopted an earlier answer of the provider in place of a dead refresh token');
     // The grant that was refused may have taken its access tokens along: prove the adopted one.

@@ -116,7 +116,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
 }
 
 function expiryOf(credential: Credential): number | undefined {
-  if (credential.type !== 'OAUTH2' || credential.expires_at === undefined) return undefined;
+  if (!('expires_at' in credential) || credential.expires_at === undefined) return undefined;
   const expiresAtMs = Date.parse(credential.expires_at);
   return Number.isNaN(expiresAtMs) ? undefined : expiresAtMs;
 }

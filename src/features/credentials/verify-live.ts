@@ -3,6 +3,7 @@ import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
 import type { Context } from './context.ts';
 import type { LiveConnection } from './model.ts';
+import { tlsOption } from './renewal.ts';
 
 /** The caller waits for this beside its own 401. */
 const VERIFY_TIMEOUT_MS = 5_000;
@@ -30,6 +31,7 @@ export async function verifyLive(context: Context, live: LiveConnection): Promis
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
       timeoutMs: VERIFY_TIMEOUT_MS,
+      ...tlsOption(provider, live.credential),
     });
     if (status === 401) return 'refused';
     return status < 400 ? 'accepted' : 'unknown';

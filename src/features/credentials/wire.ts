@@ -1,7 +1,7 @@
 /** The wire forms of a connection with its credential (wire contract B.5). */
 import { endUserToWire, errorsToWire, offsetDate, type Connection, type EndUser } from '../connections/index.ts';
 import type { Integration } from '../integrations/index.ts';
-import type { Credential } from './model.ts';
+import { isMachine, type Credential, type MachineCredential } from './model.ts';
 
 const REFRESH_TOKEN_NAME = 'refreshtoken';
 
@@ -19,6 +19,7 @@ export function withoutRefreshTokens(value: unknown): unknown {
 /** The credential as its owner reads it; NONE is `{}`. */
 export function credentialToWire(credential: Credential): Record<string, unknown> {
   if (credential.type === 'NONE') return {};
+  if (isMachine(credential)) return machineToWire(credential);
   if (credential.type !== 'OAUTH2') return { ...credential };
   const { refresh_token: refreshToken, expires_at: expiresAt, config_override: override, ...rest } = credential;
   return {
@@ -28,6 +29,17 @@ export function credentialToWire(credential: Credential): Record<string, unknown
     ...(override !== undefined && { config_override: override }),
     raw: refreshToken === undefined ? rest.raw : { ...rest.raw, refresh_token: refreshToken },
   };
+}
+
+/** The token, its end, the answer, and the form's values beside them. */
+function machineToWire({
+  type,
+  token,
+  expires_at: expiresAt,
+  raw,
+  fields,
+}: MachineCredential): Record<string, unknown> {
+  return { ...fields, type, token, ...(expiresAt !== undefined && { expires_at: expiresAt }), raw };
 }
 
 export interface ConnectionParts {

@@ -3,7 +3,7 @@ import { isHawserError } from '../../base/errors.ts';
 import { disconnectRequest, readDisconnectAnswer } from '../../protocols/disconnect.ts';
 import { chosenOAuth2, revocationRequest, type HttpRequest } from '../../protocols/oauth2/index.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
-import { clientOf, type Credential } from '../credentials/index.ts';
+import { clientOf, tlsOption, type Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { DisconnectDeps } from './model.ts';
 
@@ -34,6 +34,7 @@ export async function letGo(
       ...(request.body === undefined ? {} : { body: request.body }),
       timeoutMs: Math.max(1, leftMs),
       bodyBytesMax: ANSWER_BYTES_MAX,
+      ...tlsOption(integration.provider, grant),
       fresh: true,
     });
     return answer;

@@ -40,6 +40,7 @@ export const wireProviderShape = z.object({
   disable_pkce: z.boolean().optional(),
   body_format: z.string().optional(),
   token_request_auth_method: z.string().optional(),
+  require_client_certificate: z.boolean().optional(),
   authorization_code_param_in_callback: z.string().optional(),
   token_response_metadata: z.array(z.string()).optional(),
   redirect_uri_metadata: z.array(z.string()).optional(),
@@ -85,6 +86,7 @@ export function wireProvider(spec: ProviderSpec, options: { serverUrl: string })
     summary: spec.summary,
     logo_url: `${options.serverUrl.replace(/\/$/, '')}/images/template-logos/${spec.name}.svg`,
     ...(spec.oauth2 === undefined ? {} : wireOAuth2(spec.oauth2)),
+    ...wireMachine(spec),
     proxy: wireProxy(spec),
     credentials: wireFields(spec.credentials),
     connection_config: wireFields(spec.connectionConfig),
@@ -111,6 +113,22 @@ function wireOAuth2(oauth2: OAuth2Spec): Partial<WireProvider> {
     authorization_code_param_in_callback: callback.code,
     token_response_metadata: response?.metadata === undefined ? undefined : Object.values(response.metadata),
     redirect_uri_metadata: callback.metadata,
+  };
+}
+
+/** The token endpoint of the modes without a customer's consent (wire contract H.3, H.4). */
+function wireMachine({ clientCredentials }: ProviderSpec): Partial<WireProvider> {
+  if (clientCredentials === undefined) return {};
+  const { token, scopes, clientAuth, certificate } = clientCredentials;
+  return {
+    token_url: token.url,
+    token_params: token.params,
+    body_format: token.body === 'form' ? undefined : token.body,
+    token_request_auth_method: clientAuth === 'basic' || clientAuth === 'private_key_jwt' ? clientAuth : undefined,
+    scope_separator: scopes?.separator,
+    default_scopes: scopes?.default,
+    allowed_scopes: scopes?.allowed,
+    require_client_certificate: certificate === 'required' ? true : undefined,
   };
 }
 

@@ -158,6 +158,7 @@ export class Exchange implements StreamSink, ReplyEvents {
           headersTimeoutMs: limits.headersTimeoutMs,
           bodyIdleTimeoutMs: limits.bodyIdleTimeoutMs,
           bodyBytesMax: limits.responseBytesMax,
+          tls: this.#dispatchable.tls,
         },
         this,
       );

@@ -2,7 +2,8 @@
 import { isHawserError } from '../../base/errors.ts';
 import { apiHeaders, baseUrl } from '../../protocols/api-auth.ts';
 import { validHeader } from '../../protocols/http.ts';
-import type { LiveConnection } from '../credentials/index.ts';
+import type { ClientCertificate } from '../../protocols/machine-token/index.ts';
+import { tlsOf, type LiveConnection } from '../credentials/index.ts';
 import { joinEndpoint, type Target } from './endpoint.ts';
 import { proxyErrors } from './errors.ts';
 import type { ProxyDeps } from './model.ts';
@@ -26,6 +27,8 @@ interface Prepared {
   /** Headers and query parameters that carry the credential. */
   secretHeaders: string[];
   secretQuery: string[];
+  /** The connection's own TLS client certificate. */
+  tls: ClientCertificate | undefined;
 }
 
 export interface Dispatchable {
@@ -33,6 +36,8 @@ export interface Dispatchable {
   headers: [string, string][];
   /** True when the provider is asked with our credential at its own address, so that a 401 speaks about it. */
   usesCredential: boolean;
+  /** Presented to the provider at its own address only. */
+  tls: ClientCertificate | undefined;
 }
 
 export interface Preparer {
@@ -81,6 +86,7 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       queryNames: [...scratch.searchParams.keys()],
       secretHeaders,
       secretQuery,
+      tls: tlsOf(integration.provider, credential),
     };
   }
 
@@ -120,7 +126,13 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       if (!call.headers.has('accept') && !headers.some(([name]) => name === 'accept')) {
         headers.push(['accept', DEFAULT_ACCEPT]);
       }
-      return { target, headers, usesCredential: call.baseUrlOverride === undefined && !bringsOwn(call, prepared) };
+      const atHome = call.baseUrlOverride === undefined;
+      return {
+        target,
+        headers,
+        usesCredential: atHome && !bringsOwn(call, prepared),
+        tls: atHome ? prepared.tls : undefined,
+      };
     },
   };
 }

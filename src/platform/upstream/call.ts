@@ -1,6 +1,7 @@
 /** The buffered exchange: token, verification, revocation and discovery calls. One answer or one failure. */
 import type { Dispatcher } from 'undici';
 import { failure, toFailure, type FailureKind, type UpstreamFailure } from './failure.ts';
+import type { ClientIdentity } from './identity.ts';
 import type { HeaderRecord } from './stream.ts';
 
 export interface CallRequest {
@@ -15,6 +16,8 @@ export interface CallRequest {
   bodyBytesMax?: number;
   /** True opens a socket of its own, so that an old kept connection cannot fail the call half-way. */
   fresh?: boolean;
+  /** TLS client certificate; plain `http:` ignores it. */
+  tls?: ClientIdentity;
   signal?: AbortSignal;
   /** Runs right before the first byte is given to the socket. Throwing ends the call with nothing sent. */
   onRequestSent?: () => void;

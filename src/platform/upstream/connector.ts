@@ -5,7 +5,7 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import type { buildConnector } from 'undici';
 import type { Clock } from '../../base/clock.ts';
@@ -20,6 +20,7 @@ import {
   type Target,
 } from './egress.ts';
 import { codeOf, failure, isReset, markReset, toFailure } from './failure.ts';
+import type { ClientIdentity } from './identity.ts';
 
 /** DNS, TCP and TLS together. A host that needs longer is down. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -51,6 +52,8 @@ export function createConnector(options: {
   resolve: Resolver;
   clock: Clock;
   connectTimeoutMs?: number;
+  /** Presented in every handshake of this connector. */
+  identity?: ClientIdentity;
 }): Connector {
   const sessions = new LRUCache<string, Buffer>({ max: TLS_SESSIONS_MAX });
   const attempts = new Set<AbortController>();
@@ -70,7 +73,7 @@ export function createConnector(options: {
     try {
       const addresses = await unlessAborted(resolveTarget(target, options.resolve), attempt.signal);
       const tcp = await openTcp(target, addresses, attempt.signal);
-      return target.protocol === 'http:' ? tcp : await openTls(target, tcp, sessions, attempt.signal);
+      return target.protocol === 'http:' ? tcp : await openTls(target, tcp, sessions, options.identity, attempt.signal);
     } catch (error) {
       throw attempt.signal.aborted ? attempt.signal.reason : error;
     } finally {
@@ -140,11 +143,14 @@ async function openTls(
   target: Target,
   tcp: Socket,
   sessions: LRUCache<string, Buffer>,
+  identity: ClientIdentity | undefined,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   const named = isIP(target.hostname) === 0;
+  const secureContext = identity && contextOf(identity, target, tcp);
   const socket = connectTls({
     socket: tcp,
+    ...(secureContext !== undefined && { secureContext }),
     // Both are what the certificate is checked against; RFC 6066 forbids addresses in the server name.
     host: target.hostname,
     servername: named ? target.hostname : '',
@@ -164,6 +170,16 @@ async function openTls(
     throw code === '' || isReset(code) ? error : failure('tls', code, target.pair, { cause: error });
   }
   return socket;
+}
+
+/** A key that does not fit its certificate fails here, before any byte is sent. */
+function contextOf({ certificate, privateKey }: ClientIdentity, target: Target, tcp: Socket): SecureContext {
+  try {
+    return createSecureContext({ cert: certificate, key: privateKey, minVersion: 'TLSv1.2' });
+  } catch (error) {
+    tcp.destroy();
+    throw failure('tls', codeOf(error), target.pair, { cause: error });
+  }
 }
 
 async function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {

@@ -9,7 +9,7 @@
 import { Agent, Client, type Dispatcher } from 'undici';
 import type { Clock } from '../../base/clock.ts';
 import { CALL_BODY_BYTES_MAX, CALL_TIMEOUT_MS, CallExchange, type CallRequest, type CallResponse } from './call.ts';
-import { createConnector, systemResolver } from './connector.ts';
+import { createConnector, systemResolver, type Connector } from './connector.ts';
 import { decodeBody } from './decode.ts';
 import {
   compileAllow,
@@ -22,12 +22,14 @@ import {
 } from './egress.ts';
 import { errors } from './errors.ts';
 import { failure, UpstreamFailure } from './failure.ts';
+import { createIdentityPools, type ClientIdentity, type IdentityPools } from './identity.ts';
 import { flattenHeaders, StreamExchange, type StreamHandle, type StreamRequest, type StreamSink } from './stream.ts';
 
 export { classifyAddress, classifyBytes, parseAddress, type AddressClass } from './classify.ts';
 export { CALL_BODY_BYTES_MAX, CALL_TIMEOUT_MS, type CallRequest, type CallResponse } from './call.ts';
 export { normalizePair, type EgressPolicy, type Resolver } from './egress.ts';
 export { errors as upstreamErrors } from './errors.ts';
+export type { ClientIdentity } from './identity.ts';
 export { UpstreamFailure, type FailureKind } from './failure.ts';
 export {
   STREAM_BODY_BYTES_MAX,
@@ -84,6 +86,14 @@ interface Generation {
   allow: ReadonlySet<string>;
   verdicts: Map<string, Target>;
   agent: Agent;
+  /** Connections made with a client certificate: kept apart, TLS sessions included. */
+  identified: IdentityPools<Identified>;
+}
+
+interface Identified {
+  clientOptions: Client.Options;
+  agent: Agent;
+  connector: Connector;
 }
 
 /** Opens the way out. `policy` is asked at every exchange; `connectionsPerOrigin` defaults to 128. */
@@ -96,14 +106,16 @@ export function createUpstream(options: {
 }): Upstream {
   const { clock, userAgent } = options;
   const resolve = options.resolve ?? systemResolver;
-  const connector = createConnector({ allow: () => generation().allow, resolve, clock });
-  const clientOptions = {
-    connect: connector.connect,
+  const connectorOptions = { allow: () => generation().allow, resolve, clock };
+  const connector = createConnector(connectorOptions);
+  const commonOptions = {
     pipelining: 1,
     allowH2: false,
     maxHeaderSize: HEADER_BYTES_MAX,
     keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
   } as const;
+  const clientOptions = { ...commonOptions, connect: connector.connect };
+  const connectors = new Set<Connector>([connector]);
   const dispatchers = new Set<Dispatcher>();
   const waiting = new Map<StreamExchange, number>();
   const stopSweep = clock.every(SWEEP_MS, sweep);
@@ -117,9 +129,30 @@ export function createUpstream(options: {
     const before = current;
     const agent = new Agent({ ...clientOptions, connections: options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN });
     dispatchers.add(agent);
-    current = { source: [...source], allow: compileAllow(source), verdicts: new Map(), agent };
-    if (before !== undefined) void before.agent.close().then(() => dispatchers.delete(before.agent));
+    const identified = createIdentityPools(openIdentified, (old) => {
+      connectors.delete(old.connector);
+      retire(old.agent);
+    });
+    current = { source: [...source], allow: compileAllow(source), verdicts: new Map(), agent, identified };
+    if (before !== undefined) {
+      retire(before.agent);
+      before.identified.clear();
+    }
     return current;
+  }
+
+  function openIdentified(identity: ClientIdentity): Identified {
+    const own = createConnector({ ...connectorOptions, identity });
+    const ownOptions = { ...commonOptions, connect: own.connect };
+    const agent = new Agent({ ...ownOptions, connections: options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN });
+    connectors.add(own);
+    dispatchers.add(agent);
+    return { clientOptions: ownOptions, agent, connector: own };
+  }
+
+  /** Lets its exchanges finish and takes no new ones. */
+  function retire(agent: Agent): void {
+    void agent.close().then(() => dispatchers.delete(agent));
   }
 
   /** {@link readTarget} with its answer kept per origin. */
@@ -178,7 +211,10 @@ export function createUpstream(options: {
         throw failure('aborted', 'ABORT_ERR', target.pair, { cause: request.signal.reason });
       }
       const done = new AbortController();
-      const client = request.fresh ? new Client(request.url.origin, clientOptions) : undefined;
+      const identified = identifiedFor(request, active);
+      const client = request.fresh
+        ? new Client(request.url.origin, identified?.clientOptions ?? clientOptions)
+        : undefined;
       if (client !== undefined) dispatchers.add(client);
       let onAbort: (() => void) | undefined;
       try {
@@ -194,7 +230,7 @@ export function createUpstream(options: {
               // Cancelled: the exchange ended before its deadline.
             },
           );
-          (client ?? active.agent).dispatch(
+          (client ?? identified?.agent ?? active.agent).dispatch(
             {
               origin: request.url.origin,
               path: request.url.pathname + request.url.search,
@@ -227,7 +263,7 @@ export function createUpstream(options: {
         const exchange = new StreamExchange(target.pair, { ...request, method }, sink, forget);
         const waitMs = request.headersTimeoutMs > 0 ? request.headersTimeoutMs : Infinity;
         waiting.set(exchange, clock.monotonicMs() + waitMs);
-        exchange.start(active.agent, {
+        exchange.start(identifiedFor(request, active)?.agent ?? active.agent, {
           origin: request.url.origin,
           path,
           method,
@@ -255,10 +291,15 @@ export function createUpstream(options: {
       closed = true;
       destroyed = true;
       stopSweep();
-      connector.destroy();
+      for (const each of connectors) each.destroy();
       await Promise.all([...dispatchers].map((dispatcher) => dispatcher.destroy()));
     },
   };
+
+  function identifiedFor(request: { url: URL; tls?: ClientIdentity | undefined }, active: Generation) {
+    if (request.tls === undefined || request.url.protocol !== 'https:') return undefined;
+    return active.identified.of(request.tls);
+  }
 
   function forget(exchange: StreamExchange): void {
     waiting.delete(exchange);

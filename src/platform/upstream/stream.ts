@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { BodyShield } from './body-shield.ts';
 import { codeOf, failure, toFailure, type UpstreamFailure } from './failure.ts';
+import type { ClientIdentity } from './identity.ts';
 
 export type HeaderRecord = Record<string, string | string[]>;
 
@@ -25,6 +26,8 @@ export interface StreamRequest {
   /** Bytes of the body as sent by the upstream. Default 100 MiB. */
   bodyBytesMax?: number;
   signal?: AbortSignal;
+  /** TLS client certificate; plain `http:` ignores it. */
+  tls?: ClientIdentity | undefined;
 }
 
 /**

@@ -1,5 +1,21 @@
 /** The few calls of the page. The API is always our own origin: an address from outside would get the token. */
 
+/** Where each mode's form goes. */
+const PATHS = {
+  API_KEY: '/api-auth/api-key/',
+  BASIC: '/api-auth/basic/',
+  NONE: '/auth/unauthenticated/',
+  OAUTH2_CC: '/oauth2/auth/',
+};
+
+/** Modes in which the customer types a credential. */
+export type FormMode = keyof typeof PATHS;
+
+/** True for a mode whose form is sent from here; the others go to the provider's own page. */
+export function isFormMode(mode: string): mode is FormMode {
+  return Object.hasOwn(PATHS, mode);
+}
+
 export interface Field {
   name: string;
   title: string;
@@ -18,7 +34,7 @@ export interface Integration {
   provider: string;
   provider_display_name: string;
   logo: string;
-  auth_mode: 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE';
+  auth_mode: 'OAUTH2' | FormMode;
   summary: string;
   scopes: string[];
   emulated: boolean;
@@ -70,12 +86,10 @@ export async function readSession(token: string): Promise<{ session: Session; in
   return { session: session.data, integrations: integrations.data };
 }
 
-const PATHS = { API_KEY: '/api-auth/api-key/', BASIC: '/api-auth/basic/', NONE: '/auth/unauthenticated/' };
-
 /** Sends typed credentials; they are tried with the provider before they are stored. */
 export function sendCredentials(
   token: string,
-  integration: Integration & { auth_mode: keyof typeof PATHS },
+  integration: Integration & { auth_mode: FormMode },
   credentials: Record<string, string>,
   params: Record<string, string>,
 ): Promise<Connected> {

@@ -1,5 +1,13 @@
 import { useRef, useState } from 'preact/hooks';
-import { ConnectError, sendCredentials, type Connected, type Field, type Integration, type Session } from './api.ts';
+import {
+  ConnectError,
+  isFormMode,
+  sendCredentials,
+  type Connected,
+  type Field,
+  type Integration,
+  type Session,
+} from './api.ts';
 import { failureOf } from './failures.ts';
 import { FieldInput, useCredentialFields } from './form.tsx';
 import { tell } from './parent.ts';
@@ -32,7 +40,8 @@ interface DetailProps {
 export function Detail({ integration, session, token, earlier, back, done }: DetailProps) {
   const { t, language, framed, close } = useShared();
   const service = integration.display_name;
-  const oauth = integration.auth_mode === 'OAUTH2';
+  const mode = integration.auth_mode;
+  const oauth = !isFormMode(mode);
   const credentialFields = useCredentialFields(integration);
   const fields = [...credentialFields, ...integration.connection_config];
   const [values, setValues] = useState<Record<string, string>>(() =>
@@ -83,9 +92,9 @@ export function Detail({ integration, session, token, earlier, back, done }: Det
       document.getElementById(`field-${empty.name}`)?.focus();
       return;
     }
-    if (!oauth) {
+    if (isFormMode(mode)) {
       setBusy('checking');
-      const typed = { ...integration, auth_mode: integration.auth_mode as 'API_KEY' | 'BASIC' | 'NONE' };
+      const typed = { ...integration, auth_mode: mode };
       void run(() => sendCredentials(token, typed, pick(credentialFields), params));
     } else if (framed) {
       void run(async () => popup());

@@ -20,7 +20,8 @@ const PLAIN = { type: 'text' } as const;
 /** The credential fields of an integration. */
 export function useCredentialFields(integration: Integration): Field[] {
   const { t } = useShared();
-  const standard = STANDARD[integration.auth_mode] ?? [];
+  const standard = STANDARD[integration.auth_mode];
+  if (standard === undefined) return integration.credentials;
   return standard.map(({ title, ...field }) => {
     const own = integration.credentials.find((one) => one.name === field.name);
     return { description: '', kind: 'text', ...field, title: t(title), ...own, secret: own?.secret || field.secret };

@@ -4,7 +4,6 @@ import { errors } from '../errors.ts';
 
 /** Endpoints of modes that no provider of the catalogue has (wire contract C.4). */
 const OTHER_MODES: Record<string, string> = {
-  '/oauth2/auth/:providerConfigKey': 'OAUTH2_CC',
   '/auth/tba/:providerConfigKey': 'TBA',
   '/auth/two-step/:providerConfigKey': 'TWO_STEP',
   '/auth/jwt/:providerConfigKey': 'JWT',
@@ -26,7 +25,7 @@ export function saveUnsupportedRoutes(): Route[] {
       errors: ['invalid_auth_mode'],
       documented: false,
       handle(): never {
-        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE.`;
+        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC.`;
         throw errors.fail('invalid_auth_mode', { message });
       },
     }),

@@ -13,6 +13,7 @@ import {
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { importConnection } from '../import.ts';
+import type { Credential } from '../model.ts';
 import { connectionToWire, credentialToWire } from '../wire.ts';
 import type { CredentialRouteDeps } from './index.ts';
 
@@ -24,20 +25,52 @@ const override = z
   .strictObject({ client_id: z.string().max(255).optional(), client_secret: z.string().max(2_048).optional() })
   .optional();
 
+const expiresAt = z
+  .union([z.iso.datetime({ offset: true }), z.coerce.date().transform((date) => date.toISOString())])
+  .optional();
+
 const credentialsBody = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('OAUTH2'),
     access_token: token,
     refresh_token: token.optional(),
-    expires_at: z
-      .union([z.iso.datetime({ offset: true }), z.coerce.date().transform((date) => date.toISOString())])
-      .optional(),
+    expires_at: expiresAt,
     config_override: override,
   }),
   z.strictObject({ type: z.literal('API_KEY'), apiKey: z.string().min(1).max(1_024) }),
   z.strictObject({ type: z.literal('BASIC'), username: z.string().max(1_024), password: z.string().max(1_024) }),
   z.strictObject({ type: z.literal('NONE') }),
+  z.strictObject({
+    type: z.literal('OAUTH2_CC'),
+    token: z.string().min(1).max(4_096),
+    expires_at: expiresAt,
+    client_id: z.string().min(1).max(255),
+    client_secret: z.string().max(2_048).optional(),
+    client_certificate: z.string().max(10_000).optional(),
+    client_private_key: z.string().max(10_000).optional(),
+  }),
 ]);
+
+/** The wire form as we keep it. */
+function toCredential(body: z.output<typeof credentialsBody>): Credential {
+  switch (body.type) {
+    case 'OAUTH2':
+      return { ...body, raw: {} };
+    case 'OAUTH2_CC': {
+      const { type, token: value, expires_at, ...form } = body;
+      return { type, token: value, expires_at, raw: {}, fields: given(form) };
+    }
+    case 'API_KEY':
+    case 'BASIC':
+    case 'NONE':
+      return body;
+  }
+}
+
+/** Without what was not given. */
+function given(form: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(Object.entries(form).filter((entry): entry is [string, string] => !!entry[1]));
+}
 
 /** Brings a connection in from elsewhere; the same id again overrides. Answers 201. */
 export function importConnectionRoute(deps: CredentialRouteDeps) {
@@ -70,7 +103,7 @@ export function importConnectionRoute(deps: CredentialRouteDeps) {
         environmentId: environment.id,
         integration,
         connectionId: body.connection_id ?? randomId(),
-        credential: body.credentials.type === 'OAUTH2' ? { ...body.credentials, raw: {} } : body.credentials,
+        credential: toCredential(body.credentials),
         connectionConfig: body.connection_config ?? {},
         metadata: body.metadata,
         tags: tagsFor(endUser, body.tags),

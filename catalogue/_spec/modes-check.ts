@@ -1,0 +1,103 @@
+/** The rules of `modes.ts`, in sentences. Called by `check.ts`. */
+import { isDeepStrictEqual } from 'node:util';
+import type { AuthMode, Fields, ProviderSpec } from './index.ts';
+
+type Report = (where: string, problem: string) => void;
+
+/** The part of a provider file that belongs to each mode, and only to it. */
+const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
+  OAUTH2: 'oauth2',
+  OAUTH2_CC: 'clientCredentials',
+};
+
+/** The credential fields of a mode: all of `always`, any of `maybe`; the form, the API and the templates use these names. */
+const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly string[] }> = {
+  OAUTH2: { always: [] },
+  API_KEY: { always: ['apiKey'] },
+  BASIC: { always: ['username', 'password'] },
+  NONE: { always: [] },
+  OAUTH2_CC: { always: ['client_id'], maybe: ['client_secret', 'client_certificate', 'client_private_key'] },
+};
+
+/** Reports parts of other modes, and a form that is not the mode's. */
+export function checkParts(spec: ProviderSpec, report: Report): void {
+  for (const [mode, part] of Object.entries(PARTS)) {
+    if ((spec[part] !== undefined) !== (spec.authMode === mode)) {
+      report(part, `belongs to authMode ${mode}, and only there`);
+    }
+  }
+  const { always, maybe = [] } = FORMS[spec.authMode];
+  const given = Object.keys(spec.credentials ?? {});
+  const missing = always.some((name) => !given.includes(name));
+  const foreign = given.some((name) => !always.includes(name) && !maybe.includes(name));
+  if (missing || foreign) {
+    const any = maybe.length === 0 ? '' : `, and of these any: ${maybe.join(', ')}`;
+    report('credentials', `authMode ${spec.authMode} has exactly: ${always.join(', ') || 'none'}${any}`);
+  }
+}
+
+/** Reports what the parts of the machine modes say wrongly. */
+export function checkModes(spec: ProviderSpec, report: Report): void {
+  checkClientCredentials(spec, report);
+}
+
+function checkClientCredentials(spec: ProviderSpec, report: Report): void {
+  const part = spec.clientCredentials;
+  if (part === undefined) return;
+  const { credentials = {}, integrationConfig = {} } = spec;
+  const where = 'clientCredentials';
+  const ways = new Set([part.clientAuth ?? 'body']);
+  for (const [name, options] of Object.entries(part.choices ?? {})) {
+    checkOptions(`${where}.choices.${name}`, integrationConfig[name], options, report);
+    for (const choice of Object.values(options)) if (choice.clientAuth !== undefined) ways.add(choice.clientAuth);
+  }
+  const demand = (field: string, way: string) => {
+    if (credentials[field] === undefined) report(`${where}.clientAuth`, `${way} needs the credential field ${field}`);
+  };
+  for (const way of ways) {
+    if (way === 'body' || way === 'basic') demand('client_secret', way);
+    if (way === 'private_key_jwt' || way === 'tls') demand('client_private_key', way);
+    if (way === 'tls') demand('client_certificate', way);
+    if (way === 'tls' && part.certificate === undefined) report(`${where}.certificate`, 'tls sends a certificate');
+  }
+  if (part.certificate !== undefined) {
+    demand('client_certificate', 'certificate');
+    demand('client_private_key', 'certificate');
+  }
+  if (part.assertion !== undefined && !ways.has('private_key_jwt')) {
+    report(`${where}.assertion`, 'belongs to clientAuth private_key_jwt');
+  }
+  if (part.assertion?.thumbprint) demand('client_certificate', 'thumbprint');
+}
+
+/** `choices` name an enum field of the integration and have exactly its options. */
+function checkOptions(where: string, field: Fields[string] | undefined, options: object, report: Report): void {
+  if (field?.kind !== 'enum') report(where, 'must name an integrationConfig field of kind enum');
+  else if (!isDeepStrictEqual(Object.keys(options).toSorted(), field.options?.toSorted()))
+    report(where, 'must have exactly the options of the field');
+}
+
+/** True for a hole that a value of the customer's form goes into. */
+export function isCustomerHole(hole: string): boolean {
+  return hole.startsWith('credentials.');
+}
+
+/** URL templates of the machine modes, by place. */
+export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string | undefined][] {
+  return [['clientCredentials.token.url', spec.clientCredentials?.token.url]];
+}
+
+/** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
+export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
+  const { clientCredentials } = spec;
+  const assertion = clientCredentials?.assertion;
+  const claims = {
+    ...(assertion?.audience !== undefined && { audience: assertion.audience }),
+    ...(assertion?.keyId !== undefined && { keyId: assertion.keyId }),
+  };
+  return [
+    ['clientCredentials.token.params', clientCredentials?.token.params],
+    ['clientCredentials.token.headers', clientCredentials?.token.headers],
+    ['clientCredentials.assertion', claims],
+  ];
+}

@@ -1,0 +1,43 @@
+/** The zod forms of `modes.ts`. */
+import { z } from 'zod';
+
+const text = z.string().min(1);
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name');
+const templates = z.record(text, z.string());
+
+const machineClientAuth = z.enum(['body', 'basic', 'private_key_jwt', 'tls']);
+const assertionAlgorithm = z.enum(['RS256', 'PS256', 'ES256']);
+
+/** `scopes` and `response` are those of OAuth 2. */
+export function clientCredentialsSchema<S extends z.ZodType, R extends z.ZodType>(scopes: S, response: R) {
+  return z.strictObject({
+    token: z.strictObject({
+      url: text,
+      body: z.enum(['form', 'json']).optional(),
+      params: templates.optional(),
+      headers: z.record(headerName, z.string()).optional(),
+    }),
+    clientAuth: machineClientAuth.optional(),
+    assertion: z
+      .strictObject({
+        algorithm: assertionAlgorithm.optional(),
+        audience: text.optional(),
+        keyId: text.optional(),
+        thumbprint: z.boolean().optional(),
+        lifetimeSeconds: z.number().int().positive().max(3_600).optional(),
+      })
+      .optional(),
+    certificate: z.enum(['required', 'optional']).optional(),
+    scopes: scopes.optional(),
+    response: response.optional(),
+    choices: z
+      .record(
+        text,
+        z.record(
+          text,
+          z.strictObject({ clientAuth: machineClientAuth.optional(), algorithm: assertionAlgorithm.optional() }),
+        ),
+      )
+      .optional(),
+  });
+}

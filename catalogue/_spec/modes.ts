@@ -1,0 +1,65 @@
+/** What a provider file says about the auth modes beside OAuth 2.0, API key and Basic. Types only. */
+import type { ScopeSpec, TokenResponseSpec } from './index.ts';
+
+/** How a client proves itself at a token endpoint when there is no customer in between. */
+export type MachineClientAuth =
+  /** Id and secret in the body. */
+  | 'body'
+  /** Id and secret by HTTP Basic. */
+  | 'basic'
+  /** A JWT signed with the client's key (RFC 7523 2.2). */
+  | 'private_key_jwt'
+  /** The id in the body, the proof is the TLS client certificate (RFC 8705 2). */
+  | 'tls';
+
+/** Signing algorithms of JWTs that we make (RFC 7518 3.1). */
+export type JwtAlgorithm = 'HS256' | 'RS256' | 'PS256' | 'ES256';
+
+/** The JWT of `private_key_jwt`. Signed with the customer's `client_private_key`. */
+export interface AssertionSpec {
+  /** Default RS256. */
+  algorithm?: Exclude<JwtAlgorithm, 'HS256'>;
+  /** Template of the audience. Default: the token URL. */
+  audience?: string;
+  /** Template of the header's `kid`; left out while a hole is empty. */
+  keyId?: string;
+  /** True puts the SHA-256 thumbprint of `client_certificate` into the header as `x5t#S256`. */
+  thumbprint?: boolean;
+  /** Default 300. */
+  lifetimeSeconds?: number;
+}
+
+/** What one option of an `integrationConfig` field changes: a closed list, everything else of the spec stays. */
+export interface ClientCredentialsChoice {
+  clientAuth?: MachineClientAuth;
+  algorithm?: Exclude<JwtAlgorithm, 'HS256'>;
+}
+
+/**
+ * OAUTH2_CC: the customer's own client asks for a token (RFC 6749 4.4). The form has `client_id` and, of `client_secret`,
+ * `client_certificate` and `client_private_key`, what the provider takes. Scopes come from the `oauth_scopes` value of
+ * the connection, else the default.
+ */
+export interface ClientCredentialsSpec {
+  token: {
+    url: string;
+    /** Default form. */
+    body?: 'form' | 'json';
+    /** Extra parameters, templated; they replace standard ones of the same name. */
+    params?: Record<string, string>;
+    headers?: Record<string, string>;
+  };
+  /** Default `body`. */
+  clientAuth?: MachineClientAuth;
+  assertion?: AssertionSpec;
+  /**
+   * TLS client certificate for token and API calls: `required` of the customer, or sent where one was given. Absent: the
+   * provider takes none.
+   */
+  certificate?: 'required' | 'optional';
+  scopes?: ScopeSpec;
+  /** Without a told expiry a token lives 55 minutes. */
+  response?: TokenResponseSpec;
+  /** Name of an `integrationConfig` field of kind `enum` → option → what it changes here. */
+  choices?: Record<string, Record<string, ClientCredentialsChoice>>;
+}

@@ -1,0 +1,48 @@
+import { isMachineMode } from '../../protocols/machine-token/index.ts';
+import { obtainToken, type Credential, type GrantFacts } from '../credentials/index.ts';
+import type { Attempt } from './access.ts';
+import type { TypedCredential } from './credential-form.ts';
+import type { ConnectDeps } from './deps.ts';
+import { errors } from './errors.ts';
+import { configIssues, learnedValues } from './plan.ts';
+
+export interface MadeCredential {
+  credential: Credential;
+  facts: GrantFacts;
+  /** Values that the provider's answer brought for the connection config. */
+  learned: Record<string, string>;
+}
+
+/**
+ * The credential to store: as typed, or, for machine modes, with its first token from the provider.
+ * Errors: `invalid_body`, `invalid_auth_mode`, `url_param_err`, those of `obtainToken`.
+ */
+export async function makeCredential(
+  deps: ConnectDeps,
+  { integration }: Attempt,
+  connectionConfig: Record<string, unknown>,
+  { credential, mode }: TypedCredential,
+): Promise<MadeCredential> {
+  if ('type' in credential) {
+    return { credential, facts: { scope: undefined, expiresAt: undefined }, learned: {} };
+  }
+  const { provider } = integration;
+  if (!isMachineMode(mode)) throw errors.fail('invalid_auth_mode');
+  const fields = Object.fromEntries(Object.entries(credential.fields).filter(([, value]) => value !== ''));
+  const issues = configIssues(provider.credentials, fields, '');
+  for (const name of Object.keys(fields)) {
+    if (provider.credentials?.[name] !== undefined) continue;
+    const message = `${provider.displayName} takes no such value.`;
+    issues.push({ code: 'unrecognized_keys', message, path: ['', name] });
+  }
+  if (issues.length > 0) {
+    const found = issues.map((issue) => ({ ...issue, path: issue.path.slice(1) }));
+    throw errors.fail('invalid_body', { message: issues[0]?.message ?? '', errors: found });
+  }
+  const {
+    facts,
+    metadata,
+    credential: made,
+  } = await obtainToken(deps, { integration, connectionConfig, mode, fields });
+  return { credential: made, facts, learned: learnedValues(provider, metadata) };
+}

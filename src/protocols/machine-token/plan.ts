@@ -1,0 +1,24 @@
+import type { AuthMode } from '../../../catalogue/_spec/index.ts';
+import { planClientCredentials } from './client-credentials.ts';
+import type { MachineInput, TokenPlan } from './model.ts';
+
+/** Modes whose credential brings its own next token: no customer and no refresh token is needed. */
+export const MACHINE_MODES = ['OAUTH2_CC'] as const satisfies readonly AuthMode[];
+export type MachineMode = (typeof MACHINE_MODES)[number];
+
+/** True for a mode of {@link MACHINE_MODES}. */
+export function isMachineMode(mode: string): mode is MachineMode {
+  return (MACHINE_MODES as readonly string[]).includes(mode);
+}
+
+/**
+ * How the next token of this credential comes about; undefined when the provider's file no longer has the mode.
+ * Errors: `credential_incomplete`, `key_not_usable`, `certificate_*`, and those of templates.
+ */
+export function planToken(mode: MachineMode, input: MachineInput): TokenPlan | undefined {
+  const { provider } = input;
+  switch (mode) {
+    case 'OAUTH2_CC':
+      return provider.clientCredentials && planClientCredentials({ ...input, spec: provider.clientCredentials });
+  }
+}
