@@ -5,6 +5,7 @@
  * `_spec/check.test.ts` fails when a file is missing from them.
  */
 import type { ProviderSpec } from './_spec/index.ts';
+import appleAppStore from './apple-app-store.ts';
 import ashby from './ashby.ts';
 import atlassian from './atlassian.ts';
 import box from './box.ts';
@@ -14,6 +15,7 @@ import checkrPartner from './checkr-partner.ts';
 import checkrPartnerStaging from './checkr-partner-staging.ts';
 import docusign from './docusign.ts';
 import freshdesk from './freshdesk.ts';
+import ghostAdmin from './ghost-admin.ts';
 import github from './github.ts';
 import google from './google.ts';
 import hubspot from './hubspot.ts';
@@ -43,6 +45,7 @@ import zendesk from './zendesk.ts';
 import zohoCrm from './zoho-crm.ts';
 
 const all: ProviderSpec[] = [
+  appleAppStore,
   ashby,
   atlassian,
   box,
@@ -52,6 +55,7 @@ const all: ProviderSpec[] = [
   checkrPartnerStaging,
   docusign,
   freshdesk,
+  ghostAdmin,
   github,
   google,
   hubspot,

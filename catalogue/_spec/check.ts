@@ -58,6 +58,7 @@ const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
   BASIC: ['username', 'password'],
   NONE: [],
   OAUTH2_CC: ['accessToken'],
+  JWT: ['accessToken'],
 };
 
 function checkMode(spec: ProviderSpec, report: Report): void {

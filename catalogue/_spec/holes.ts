@@ -22,7 +22,7 @@ export const DISCONNECT_HOLES: readonly string[] = ['clientSecret', 'refreshToke
 
 /** Modes whose form is used by name, `${credentials.x}`; API_KEY and BASIC have holes of their own. */
 export function hasCustomerHoles(provider: ProviderSpec): boolean {
-  return provider.authMode === 'OAUTH2_CC';
+  return provider.authMode === 'OAUTH2_CC' || provider.authMode === 'JWT';
 }
 
 /** One per provider: the tables never change while the program runs. */
@@ -38,6 +38,7 @@ export function fieldsOf(provider: ProviderSpec): TemplateFields {
     for (const group of ['connectionConfig', 'integrationConfig', ...form] as const) {
       for (const [name, field] of Object.entries(provider[group] ?? {})) table[`${group}.${name}`] = field;
     }
+    for (const half of provider.jwt?.split?.into ?? []) table[`credentials.${half}`] = { kind: 'text', optional: true };
     fields = table;
     TABLES.set(provider, fields);
   }

@@ -8,15 +8,20 @@ type Report = (where: string, problem: string) => void;
 const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
   OAUTH2: 'oauth2',
   OAUTH2_CC: 'clientCredentials',
+  JWT: 'jwt',
 };
 
-/** The credential fields of a mode: all of `always`, any of `maybe`; the form, the API and the templates use these names. */
-const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly string[] }> = {
+/**
+ * The credential fields of a mode: all of `always`, any of `maybe`; the form, the API and the templates use these names.
+ * `own`: the provider names them.
+ */
+const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly string[] } | 'own'> = {
   OAUTH2: { always: [] },
   API_KEY: { always: ['apiKey'] },
   BASIC: { always: ['username', 'password'] },
   NONE: { always: [] },
   OAUTH2_CC: { always: ['client_id'], maybe: ['client_secret', 'client_certificate', 'client_private_key'] },
+  JWT: 'own',
 };
 
 /** Reports parts of other modes, and a form that is not the mode's. */
@@ -26,8 +31,13 @@ export function checkParts(spec: ProviderSpec, report: Report): void {
       report(part, `belongs to authMode ${mode}, and only there`);
     }
   }
-  const { always, maybe = [] } = FORMS[spec.authMode];
+  const form = FORMS[spec.authMode];
   const given = Object.keys(spec.credentials ?? {});
+  if (form === 'own') {
+    checkOwnForm(spec, given, report);
+    return;
+  }
+  const { always, maybe = [] } = form;
   const missing = always.some((name) => !given.includes(name));
   const foreign = given.some((name) => !always.includes(name) && !maybe.includes(name));
   if (missing || foreign) {
@@ -39,6 +49,27 @@ export function checkParts(spec: ProviderSpec, report: Report): void {
 /** Reports what the parts of the machine modes say wrongly. */
 export function checkModes(spec: ProviderSpec, report: Report): void {
   checkClientCredentials(spec, report);
+  checkJwt(spec, report);
+}
+
+/** Names that the stored credential has itself. */
+const TAKEN = ['type', 'token', 'expires_at', 'raw', 'refresh_token'];
+
+function checkOwnForm(spec: ProviderSpec, given: string[], report: Report): void {
+  if (!Object.values(spec.credentials ?? {}).some((field) => field.secret)) {
+    report('credentials', `authMode ${spec.authMode} has a form with at least one secret`);
+  }
+  for (const name of given) if (TAKEN.includes(name)) report(`credentials.${name}`, 'is a name of ours');
+}
+
+function checkJwt({ jwt, credentials = {} }: ProviderSpec, report: Report): void {
+  if (jwt === undefined) return;
+  if (jwt.keyEncoding !== undefined && jwt.algorithm !== 'HS256') report('jwt.keyEncoding', 'belongs to HS256');
+  if (jwt.split !== undefined && credentials[jwt.split.field] === undefined) {
+    report('jwt.split.field', 'must name a credential field');
+  }
+  for (const name of ['iat', 'exp']) if (jwt.claims[name] !== undefined) report(`jwt.claims.${name}`, 'is set by us');
+  if (jwt.header?.['alg'] !== undefined) report('jwt.header.alg', 'is set by us');
 }
 
 function checkClientCredentials(spec: ProviderSpec, report: Report): void {
@@ -89,7 +120,7 @@ export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string
 
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
 export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
-  const { clientCredentials } = spec;
+  const { clientCredentials, jwt } = spec;
   const assertion = clientCredentials?.assertion;
   const claims = {
     ...(assertion?.audience !== undefined && { audience: assertion.audience }),
@@ -99,5 +130,8 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['clientCredentials.token.params', clientCredentials?.token.params],
     ['clientCredentials.token.headers', clientCredentials?.token.headers],
     ['clientCredentials.assertion', claims],
+    ['jwt', jwt && { key: jwt.key }],
+    ['jwt.header', jwt?.header],
+    ['jwt.claims', jwt?.claims],
   ];
 }

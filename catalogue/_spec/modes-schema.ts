@@ -8,6 +8,18 @@ const templates = z.record(text, z.string());
 const machineClientAuth = z.enum(['body', 'basic', 'private_key_jwt', 'tls']);
 const assertionAlgorithm = z.enum(['RS256', 'PS256', 'ES256']);
 
+const holeName = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]*$/, 'a name of letters, digits, _ and -');
+
+export const jwtSchema = z.strictObject({
+  algorithm: z.enum(['HS256', 'RS256', 'PS256', 'ES256']),
+  key: text,
+  keyEncoding: z.enum(['hex', 'utf8', 'base64']).optional(),
+  header: templates.optional(),
+  claims: templates,
+  lifetimeSeconds: z.number().int().positive().max(86_400),
+  split: z.strictObject({ field: text, at: text, into: z.tuple([holeName, holeName]) }).optional(),
+});
+
 /** `scopes` and `response` are those of OAuth 2. */
 export function clientCredentialsSchema<S extends z.ZodType, R extends z.ZodType>(scopes: S, response: R) {
   return z.strictObject({

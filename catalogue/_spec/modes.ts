@@ -29,6 +29,24 @@ export interface AssertionSpec {
   lifetimeSeconds?: number;
 }
 
+/**
+ * JWT: the token is a JWT that we sign with the customer's key (RFC 7519). `iat` and `exp` are set; other claims and
+ * header entries are templates, those with an empty hole are left out.
+ */
+export interface JwtSpec {
+  algorithm: JwtAlgorithm;
+  /** Template of the key: PEM, or for HS256 the text of the secret. */
+  key: string;
+  /** How the secret of HS256 is written. Default hex. */
+  keyEncoding?: 'hex' | 'utf8' | 'base64';
+  header?: Record<string, string>;
+  claims: Record<string, string>;
+  /** Life of a token; the provider's maximum or less. */
+  lifetimeSeconds: number;
+  /** A field that holds two values, such as `id:secret`; its halves are holes of their own. */
+  split?: { field: string; at: string; into: [string, string] };
+}
+
 /** What one option of an `integrationConfig` field changes: a closed list, everything else of the spec stays. */
 export interface ClientCredentialsChoice {
   clientAuth?: MachineClientAuth;

@@ -1,9 +1,29 @@
 /** What a provider's page says about the modes in `catalogue/_spec/modes.ts`. */
-import type { ClientCredentialsSpec, MachineClientAuth, ProviderSpec } from '../../catalogue/_spec/index.ts';
+import type { ClientCredentialsSpec, JwtSpec, MachineClientAuth, ProviderSpec } from '../../catalogue/_spec/index.ts';
 
 /** Title and lines of each section that this provider has. */
 export function modeSections(spec: ProviderSpec): [title: string, lines: string[]][] {
-  return spec.clientCredentials === undefined ? [] : [['Client credentials', clientFacts(spec.clientCredentials)]];
+  const { clientCredentials, jwt } = spec;
+  return [
+    ...section('Client credentials', clientCredentials && clientFacts(clientCredentials)),
+    ...section('Signed token', jwt && jwtFacts(jwt)),
+  ];
+}
+
+function section(title: string, lines: string[] | undefined): [string, string[]][] {
+  return lines === undefined ? [] : [[title, lines]];
+}
+
+function jwtFacts(jwt: JwtSpec): string[] {
+  const table = (entries: Record<string, string>) =>
+    Object.entries(entries).map(([name, template]) => `\`${name}: ${template}\``);
+  return [
+    `The token is a JWT signed here: ${jwt.algorithm}, key \`${jwt.key}\``,
+    ...(jwt.split === undefined ? [] : [`\`${jwt.split.field}\` is split at \`${jwt.split.at}\``]),
+    ...(jwt.header === undefined ? [] : [`Header: ${table(jwt.header).join(', ')}`]),
+    `Claims: ${[...table(jwt.claims), '`iat`', '`exp`'].join(', ')}`,
+    `Life of a token: ${jwt.lifetimeSeconds} s`,
+  ];
 }
 
 const CLIENT_AUTH: Record<MachineClientAuth, string> = {

@@ -119,6 +119,7 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
     case 'NONE':
       return {};
     case 'OAUTH2_CC':
+    case 'JWT':
       return { accessToken: credential.token, ...customerHoles(credential.fields) };
   }
 }

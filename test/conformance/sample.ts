@@ -54,7 +54,8 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
     case 'NONE':
       return { type: 'NONE' };
     case 'OAUTH2_CC':
-      return { type: 'OAUTH2_CC', token: 'access-token-canary', fields: valuesFor(provider.credentials) };
+    case 'JWT':
+      return { type: provider.authMode, token: 'access-token-canary', fields: valuesFor(provider.credentials) };
     default:
       throw new Error(`no sample credential for ${provider.authMode}`);
   }

@@ -107,7 +107,6 @@ describe('typed credentials', () => {
   it.each([
     '/auth/tba/x',
     '/auth/two-step/x',
-    '/auth/jwt/x',
     '/auth/bill/x',
     '/auth/signature/x',
     '/auth/aws-sigv4/x',

@@ -22,6 +22,7 @@ import { listSessionIntegrationsRoute } from './routes/list-session-integrations
 import { recordTelemetryRoute } from './routes/record-telemetry.ts';
 import { saveUnsupportedRoutes } from './routes/save-unsupported.ts';
 import { saveApiKeyRoute } from './routes/save-api-key.ts';
+import { saveOwnFormRoutes } from './routes/save-own-form.ts';
 import { saveClientCredentialsRoute } from './routes/save-client-credentials.ts';
 import { saveBasicRoute } from './routes/save-basic.ts';
 import { saveUnauthenticatedRoute } from './routes/save-unauthenticated.ts';
@@ -81,6 +82,7 @@ export function createConnect(deps: ConnectDeps): Connect {
       saveApiKeyRoute(deps),
       saveBasicRoute(deps),
       saveClientCredentialsRoute(deps),
+      ...saveOwnFormRoutes(deps),
       saveUnauthenticatedRoute(deps),
       ...saveUnsupportedRoutes(),
       showConnectPageRoute(deps, assets),

@@ -18,7 +18,11 @@ const WORDS: Record<TokenFailureKind, string> = {
   malformed: 'its answer could not be understood',
 };
 
-const FETCH_ERRORS = { OAUTH2_CC: 'client_credentials_fetch_error' } as const satisfies Record<MachineMode, string>;
+const FETCH_ERRORS = {
+  OAUTH2_CC: 'client_credentials_fetch_error',
+  // Signed here: nobody is asked.
+  JWT: 'invalid_credentials',
+} as const satisfies Record<MachineMode, string>;
 
 /**
  * The first token of a credential that was just typed; proves it at the same time.

@@ -151,6 +151,8 @@ export function canRenew(integration: Integration, credential: MachineCredential
   switch (credential.type) {
     case 'OAUTH2_CC':
       return integration.provider.clientCredentials !== undefined;
+    case 'JWT':
+      return integration.provider.jwt !== undefined;
   }
 }
 

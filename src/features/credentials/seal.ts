@@ -24,6 +24,7 @@ export function accessSecretOf(credential: Credential): string | undefined {
     case 'NONE':
       return undefined;
     case 'OAUTH2_CC':
+    case 'JWT':
       return credential.token;
   }
 }

@@ -39,7 +39,8 @@ function machineToWire({
   raw,
   fields,
 }: MachineCredential): Record<string, unknown> {
-  return { ...fields, type, token, ...(expiresAt !== undefined && { expires_at: expiresAt }), raw };
+  const made = type === 'JWT';
+  return { ...fields, type, token, ...(expiresAt !== undefined && { expires_at: expiresAt }), ...(!made && { raw }) };
 }
 
 export interface ConnectionParts {

@@ -1,9 +1,10 @@
 import type { AuthMode } from '../../../catalogue/_spec/index.ts';
 import { planClientCredentials } from './client-credentials.ts';
+import { planJwt } from './jwt.ts';
 import type { MachineInput, TokenPlan } from './model.ts';
 
 /** Modes whose credential brings its own next token: no customer and no refresh token is needed. */
-export const MACHINE_MODES = ['OAUTH2_CC'] as const satisfies readonly AuthMode[];
+export const MACHINE_MODES = ['OAUTH2_CC', 'JWT'] as const satisfies readonly AuthMode[];
 export type MachineMode = (typeof MACHINE_MODES)[number];
 
 /** True for a mode of {@link MACHINE_MODES}. */
@@ -20,5 +21,7 @@ export function planToken(mode: MachineMode, input: MachineInput): TokenPlan | u
   switch (mode) {
     case 'OAUTH2_CC':
       return provider.clientCredentials && planClientCredentials({ ...input, spec: provider.clientCredentials });
+    case 'JWT':
+      return provider.jwt && planJwt({ ...input, spec: provider.jwt });
   }
 }

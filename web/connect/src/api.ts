@@ -6,6 +6,7 @@ const PATHS = {
   BASIC: '/api-auth/basic/',
   NONE: '/auth/unauthenticated/',
   OAUTH2_CC: '/oauth2/auth/',
+  JWT: '/auth/jwt/',
 };
 
 /** Modes in which the customer types a credential. */

@@ -6,7 +6,6 @@ import { errors } from '../errors.ts';
 const OTHER_MODES: Record<string, string> = {
   '/auth/tba/:providerConfigKey': 'TBA',
   '/auth/two-step/:providerConfigKey': 'TWO_STEP',
-  '/auth/jwt/:providerConfigKey': 'JWT',
   '/auth/bill/:providerConfigKey': 'BILL',
   '/auth/signature/:providerConfigKey': 'SIGNATURE',
   '/auth/aws-sigv4/:providerConfigKey': 'AWS_SIGV4',
@@ -25,7 +24,7 @@ export function saveUnsupportedRoutes(): Route[] {
       errors: ['invalid_auth_mode'],
       documented: false,
       handle(): never {
-        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC.`;
+        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC, JWT.`;
         throw errors.fail('invalid_auth_mode', { message });
       },
     }),
