@@ -106,9 +106,9 @@ function assertHarmless(text: string): void {
   if (text.split('/').some(isDotSegment)) throw refused('The path must not hold dot segments.');
 }
 
-/** `.` and `..`, also before a `;`, which some servers cut off. */
+/** `.` and `..`, also before a `;`, which some servers cut off, and as `%2e`, which URL parsers read as a dot. */
 function isDotSegment(segment: string): boolean {
-  const name = segment.split(';', 1)[0]?.trim();
+  const name = segment.split(';', 1)[0]?.trim().replaceAll(/%2e/gi, '.');
   return name === '.' || name === '..';
 }
 
