@@ -80,7 +80,20 @@ describe('joining an endpoint', () => {
   });
 });
 
-const dots = ['.', '..', '%2e', '%2E', '%2e%2e', '.%2e', '%2e.', '%252e%252e', '%252e.', '.%252E', '%25%32%65', '.%25252e'];
+const dots = [
+  '.',
+  '..',
+  '%2e',
+  '%2E',
+  '%2e%2e',
+  '.%2e',
+  '%2e.',
+  '%252e%252e',
+  '%252e.',
+  '.%252E',
+  '%25%32%65',
+  '.%25252e',
+];
 const places = (trick: string) => [`/${trick}`, `/${trick}/`, `/a/${trick}`, `/a/${trick}/b`, `/a/${trick}/../b`];
 const tricks = [
   ...dots.flatMap(places),
