@@ -13,6 +13,13 @@ import type { EmulatorLog } from './engine/mount.ts';
 import { startEngine } from './engine/server.ts';
 import { xref } from './xref/index.ts';
 
+export {
+  startDerived,
+  type Derived,
+  type DerivedHandle,
+  type DerivedOptions,
+  type SeenRequest,
+} from './derived/index.ts';
 export { AppError, type AppFields } from './engine/apps.ts';
 export type { Decision } from './engine/authorize.ts';
 export {

@@ -17,7 +17,18 @@ import {
   parseNestedForm,
 } from './http.ts';
 import type { Mount } from './mount.ts';
-import type { Account, Grant, IdempotencyHabit, Json, LimitDialect, RestReply, RestRequest, User } from './types.ts';
+import type { DeauthorizeRead } from './definition.ts';
+import type {
+  Account,
+  Grant,
+  IdempotencyHabit,
+  Json,
+  JsonObject,
+  LimitDialect,
+  RestReply,
+  RestRequest,
+  User,
+} from './types.ts';
 
 interface Caller {
   account: Account;
@@ -35,8 +46,10 @@ export interface CallTwists {
 
 /** Answers the provider's "disconnect" call: 200 with the token that just ended. Source: providers.md 1.7, 2.2. */
 export async function answerDeauthorize(mount: Mount, request: HttpRequest, twists: CallTwists): Promise<HttpReply> {
-  if (request.method !== 'POST') return restReply(failure(mount, 404, mount.definition.api.notFound));
+  const { method = 'POST', read, body } = mount.definition.deauthorize ?? {};
+  if (request.method !== method) return restReply(failure(mount, 404, mount.definition.api.notFound));
   if (isBlocked(mount, request)) return blocked();
+  if (read !== undefined) return await endFound(mount, () => read(request, mount.state), twists, body ?? {});
   const credential = readCredential(mount, request);
   const grant = credential === undefined ? undefined : grantOfToken(mount, credential.token);
   if (twists.revokeFirst && grant !== undefined) await mount.revokeGrant(grant, 'customer');
@@ -44,7 +57,29 @@ export async function answerDeauthorize(mount: Mount, request: HttpRequest, twis
   if (credential === undefined || announce === undefined) {
     return restReply(failure(mount, 401, mount.definition.api.unauthorized));
   }
-  return { ...jsonReply(200, { access_token: credential.token }), after: announce };
+  return { ...jsonReply(200, body ?? { access_token: credential.token }), after: announce };
+}
+
+/** Ends the grants that the provider's own reading of the call names. */
+async function endFound(
+  mount: Mount,
+  read: () => DeauthorizeRead,
+  twists: CallTwists,
+  body: JsonObject,
+): Promise<HttpReply> {
+  const first = read();
+  if (twists.revokeFirst && first.kind === 'grants') {
+    for (const grant of first.grants) await mount.revokeGrant(grant, 'customer');
+  }
+  const found = twists.revokeFirst ? read() : first;
+  if (found.kind === 'answer') return jsonReply(found.status, found.body);
+  const announcements = found.grants.map((grant) => mount.endGrant(grant, 'app'));
+  return {
+    ...jsonReply(200, body),
+    after: async () => {
+      for (const announce of announcements) await announce?.();
+    },
+  };
 }
 
 /** Answers a call of the REST surface. */
@@ -57,6 +92,8 @@ export async function answerApi(mount: Mount, request: HttpRequest, twists: Call
     caller = findCaller(mount, request);
   }
   if (caller === undefined) return restReply(failure(mount, 401, api.unauthorized));
+  const lacking = api.demand?.(request);
+  if (lacking !== undefined) return restReply(failure(mount, 400, lacking));
 
   const dialect = limitDialect(mount);
   const key = dialect.scope === 'account' ? caller.account.id : caller.grant.id;
@@ -160,6 +197,13 @@ function findCaller(mount: Mount, request: HttpRequest): Caller | undefined {
   const credential = readCredential(mount, request);
   if (credential === undefined) return undefined;
   const { state } = mount;
+  if (credential.open === true) {
+    const account = state.accounts.values().next().value;
+    const user = account === undefined ? undefined : state.usersOf(account.id)[0];
+    return account === undefined || user === undefined
+      ? undefined
+      : { account, user, grant: keyGrant(mount, account, user) };
+  }
   const grant = grantOfToken(mount, credential.token);
   if (grant !== undefined) {
     const account = state.accounts.get(grant.accountId);
@@ -193,16 +237,23 @@ function keyGrant(mount: Mount, account: Account, user: User): Grant {
 
 interface ReadCredential {
   token: string;
+  open?: boolean;
   key?: { publishableKey?: string; secretKey: string };
 }
 
 function readCredential(mount: Mount, request: HttpRequest): ReadCredential | undefined {
+  const { api } = mount.definition;
   const authorization = request.headers.authorization;
-  if (authorization === undefined) return undefined;
-  const read = mount.definition.api.readCredential(authorization, (name) => mount.knobs.get(name));
+  if (authorization === undefined && api.readRequest === undefined) return undefined;
+  const read =
+    api.readRequest === undefined
+      ? api.readCredential(authorization ?? '', (name) => mount.knobs.get(name))
+      : api.readRequest(request);
   switch (read?.kind) {
     case undefined:
       return undefined;
+    case 'open':
+      return { token: '', open: true };
     case 'token':
       return { token: read.value };
     case 'token-or-key':

@@ -6,7 +6,7 @@
  */
 import { isLoopbackHost, matchPath } from './http.ts';
 import type { Mount } from './mount.ts';
-import type { App, User } from './types.ts';
+import type { Account, App, User } from './types.ts';
 
 /** A good authorize request, waiting for the customer. */
 export interface Ask {
@@ -15,6 +15,8 @@ export interface Ask {
   redirectUri: string;
   state: string | undefined;
   scope: string;
+  /** S256 challenge of RFC 7636, where the provider looks at it. */
+  codeChallenge: string | undefined;
   page: 'sign-in' | 'sign-up';
 }
 
@@ -28,12 +30,14 @@ export type AuthorizeRead =
 export type Decision = 'allow' | 'deny';
 
 /** Reads an authorize request; undefined when the path is not one. Unknown parameters are ignored (assumption). */
-export function readAuthorize(mount: Mount, path: string, query: URLSearchParams): AuthorizeRead | undefined {
+export function readAuthorize(mount: Mount, path: string, sent: URLSearchParams): AuthorizeRead | undefined {
   const habit = mount.definition.authorize;
   for (const { pattern, page } of habit.paths) {
     const params = matchPath(pattern, path);
     if (params === undefined) continue;
 
+    const query = habit.read?.(sent) ?? sent;
+    if (typeof query === 'string') return { kind: 'refuse', status: 400, message: query };
     const missing = habit.required.filter((name) => (query.get(name) ?? '') === '');
     if (missing.length > 0) {
       return {
@@ -63,7 +67,8 @@ export function readAuthorize(mount: Mount, path: string, query: URLSearchParams
     }
     const scope = chooseScope(mount, query.get('scope'));
     if (scope === undefined) return fail('invalid_scope', 'The scope is not known, or more than one was asked for.');
-    return { kind: 'ask', ask: { app, redirectUri, state, scope, page } };
+    const codeChallenge = habit.pkce === true ? (query.get('code_challenge') ?? undefined) : undefined;
+    return { kind: 'ask', ask: { app, redirectUri, state, scope, codeChallenge, page } };
   }
   return undefined;
 }
@@ -82,17 +87,25 @@ export function decide(mount: Mount, ask: Ask, user: User, decision: Decision): 
     userId: user.id,
     scope: ask.scope,
     redirectUri: ask.redirectUri,
+    ...(ask.codeChallenge === undefined ? {} : { codeChallenge: ask.codeChallenge }),
     createdAtMs: mount.clock.now(),
     usedAtMs: null,
   });
   mount.changed();
 
-  const url = new URL(ask.redirectUri);
+  const params = new URLSearchParams();
   for (const name of mount.definition.authorize.success) {
-    if (name === 'code') url.searchParams.append('code', code);
-    if (name === 'scope') url.searchParams.append('scope', ask.scope);
-    if (name === 'state') appendState(mount, url, ask.state);
+    if (name === 'code') params.append('code', code);
+    if (name === 'scope') params.append('scope', ask.scope);
+    if (name === 'state') appendState(mount, params, ask.state);
   }
+  return locationOf(mount, ask.redirectUri, params, mount.state.accounts.get(user.accountId));
+}
+
+function locationOf(mount: Mount, redirectUri: string, params: URLSearchParams, account?: Account): string {
+  const url = new URL(redirectUri);
+  const written = mount.definition.authorize.write?.(params, account) ?? params;
+  for (const [name, value] of written) url.searchParams.append(name, value);
   return url.href;
 }
 
@@ -103,15 +116,14 @@ function failureLocation(
   error: string,
   description: string,
 ): string {
-  const url = new URL(redirectUri);
-  url.searchParams.append('error', error);
-  if (mount.knobs.flag('sendErrorDescription')) url.searchParams.append('error_description', description);
-  appendState(mount, url, state);
-  return url.href;
+  const params = new URLSearchParams({ error });
+  if (mount.knobs.flag('sendErrorDescription')) params.append('error_description', description);
+  appendState(mount, params, state);
+  return locationOf(mount, redirectUri, params);
 }
 
-function appendState(mount: Mount, url: URL, state: string | undefined): void {
-  if (state !== undefined && mount.knobs.flag('echoState')) url.searchParams.append('state', state);
+function appendState(mount: Mount, params: URLSearchParams, state: string | undefined): void {
+  if (state !== undefined && mount.knobs.flag('echoState')) params.append('state', state);
 }
 
 function chooseRedirect(mount: Mount, app: App, asked: string | null): string | undefined {
@@ -131,7 +143,8 @@ function chooseRedirect(mount: Mount, app: App, asked: string | null): string | 
 }
 
 function chooseScope(mount: Mount, asked: string | null): string | undefined {
-  const { scopes, defaultScope = '' } = mount.definition.authorize;
+  const { scopes, defaultScope = '', readScope } = mount.definition.authorize;
+  if (readScope !== undefined) return readScope(asked);
   if (scopes === undefined) return '';
   const scope = asked === null || asked === '' ? defaultScope : asked;
   return Object.hasOwn(scopes, scope) ? scope : undefined;

@@ -3,7 +3,9 @@
  *
  * What a provider's folder says about itself. The engine holds no provider name; every difference is a value here.
  */
+import type { HttpReply, HttpRequest } from './http.ts';
 import type { KnobSpec } from './knobs.ts';
+import type { State } from './state.ts';
 import type { Account, App, Grant, Json, JsonObject, RestSlice } from './types.ts';
 
 /** Reads the value of a knob. */
@@ -33,6 +35,14 @@ export interface AuthorizeHabit {
   plainScope?: string[];
   /** Parameters of the success redirect, in the provider's order. */
   success: ('scope' | 'code' | 'state')[];
+  /** Turns a query into standard names; a sentence refuses it with an error page. Default: as sent. */
+  read?(query: URLSearchParams): URLSearchParams | string;
+  /** The scope granted for what was asked (null: nothing); undefined refuses it. Default: one name of `scopes`. */
+  readScope?(asked: string | null): string | undefined;
+  /** True: a code that was asked for with a `code_challenge` (S256) needs its verifier. Default: both are ignored. */
+  pkce?: boolean;
+  /** Turns the standard parameters of a redirect into the provider's. `account`: who said yes. Default: as they are. */
+  write?(params: URLSearchParams, account: Account | undefined): URLSearchParams;
 }
 
 /** What a token reply is made from. */
@@ -43,7 +53,18 @@ export interface TokenFacts {
   accessToken: string;
   refreshToken?: string;
   expiresInSeconds?: number;
+  /** True for the answer to a refresh. */
+  refreshed: boolean;
+  /** Wall time in ms. */
+  nowMs: number;
   knob: KnobReader;
+}
+
+/** A refusal of the token endpoint in the words of RFC 6749 5.2. */
+export interface TokenRefusal {
+  status: number;
+  code: string;
+  description: string;
 }
 
 export interface TokenHabit {
@@ -55,6 +76,16 @@ export interface TokenHabit {
   /** True: tokens expire after knob `accessTokenTtlSec` and come with a refresh token. */
   refresh: boolean;
   reply(facts: TokenFacts): JsonObject;
+  /** Default POST. */
+  method?: 'POST' | 'GET';
+  /** True: the client has no secret. Default false. */
+  publicClient?: boolean;
+  /** Turns a request into standard fields, or refuses it. Default: the body, by knob `tokenBodyFormats`. */
+  read?(request: HttpRequest): { fields: Record<string, string> } | TokenRefusal;
+  /** Writes a refusal. Default by knob `tokenErrorShape`. */
+  refuse?(refusal: TokenRefusal): { status: number; body: JsonObject };
+  /** Writes an answer. Default JSON. */
+  write?(request: HttpRequest, status: number, body: JsonObject): HttpReply;
 }
 
 /** What an Authorization header says, before it is known to be true. */
@@ -62,11 +93,17 @@ export type ApiCredential =
   | { kind: 'token'; value: string }
   /** A token, or the account's secret key: the provider reads both from the same place. */
   | { kind: 'token-or-key'; value: string }
-  | { kind: 'key-pair'; publishableKey: string; secretKey: string };
+  | { kind: 'key-pair'; publishableKey: string; secretKey: string }
+  /** The API asks for nothing: everybody is the first account. */
+  | { kind: 'open' };
 
 export interface ApiHabit {
   /** Reads the Authorization header; undefined when the scheme or form is not the provider's. */
   readCredential(authorization: string, knob: KnobReader): ApiCredential | undefined;
+  /** Reads the credential from anywhere in a request; replaces `readCredential`. */
+  readRequest?(request: HttpRequest): ApiCredential | undefined;
+  /** What a call lacks beside the credential, such as a version header: a 400 with this sentence. */
+  demand?(request: HttpRequest): string | undefined;
   /** Message of the 401. */
   unauthorized: string;
   /** Message of a 401 for a grant that is used up. */
@@ -74,6 +111,23 @@ export interface ApiHabit {
   notFound: string;
   /** Scope that an account's own API key stands for. */
   keyScope: string;
+}
+
+/** What a call that ends a grant means. */
+export type DeauthorizeRead =
+  | { kind: 'grants'; grants: Grant[] }
+  /** Nothing to end, and the answer to it. */
+  | { kind: 'answer'; status: number; body: JsonObject };
+
+export interface DeauthorizeHabit {
+  /** `:name` stands for one segment. */
+  path: string;
+  /** Default POST. When given, other methods at this path belong to the API. */
+  method?: 'POST' | 'DELETE';
+  /** Finds what is to be ended. Default: the grant of the API credential. */
+  read?(request: HttpRequest, state: State): DeauthorizeRead;
+  /** Body of the success. Default: the token that ended. */
+  body?: JsonObject;
 }
 
 export interface SeedAccount {
@@ -109,7 +163,7 @@ export interface EmulatorDefinition {
   authorize: AuthorizeHabit;
   token: TokenHabit;
   /** Absent: the provider has no such call. */
-  deauthorize?: { path: string };
+  deauthorize?: DeauthorizeHabit;
   api: ApiHabit;
   readiness: {
     /** Adjective: `credentialed`. */

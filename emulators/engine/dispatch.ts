@@ -10,7 +10,7 @@ import { readAuthorize } from './authorize.ts';
 import { answerDeveloper } from './developer.ts';
 import { type ActiveFault, type FaultEndpoint, faultDelayMs, replacementReply } from './faults.ts';
 import { stylesheet } from './html.ts';
-import { type HttpReply, type HttpRequest, redirectReply } from './http.ts';
+import { type HttpReply, type HttpRequest, matchPath, redirectReply } from './http.ts';
 import type { Mount } from './mount.ts';
 import { refusalPage } from './pages.ts';
 import { answerToken, tokenFailure } from './token.ts';
@@ -48,8 +48,10 @@ export async function dispatch(mount: Mount, request: HttpRequest, settle: () =>
 
 function endpointOf(mount: Mount, request: HttpRequest): FaultEndpoint {
   const { token, deauthorize } = mount.definition;
-  if (token.paths.includes(request.path)) return 'token';
-  if (deauthorize?.path === request.path) return 'deauthorize';
+  if (token.paths.some((path) => matchPath(path, request.path) !== undefined)) return 'token';
+  if (deauthorize !== undefined && matchPath(deauthorize.path, request.path) !== undefined) {
+    if (deauthorize.method === undefined || deauthorize.method === request.method) return 'deauthorize';
+  }
   return readAuthorize(mount, request.path, request.query) === undefined ? 'api' : 'authorize';
 }
 

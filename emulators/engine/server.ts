@@ -34,6 +34,8 @@ export interface EngineOptions {
   stateFile?: string;
   /** Default: the process's standard error. */
   log?: EmulatorLog;
+  /** Told of every request of a provider's own surface, with its body, when it has been answered. */
+  onRequest?: (name: string, request: HttpRequest, status: number) => void;
 }
 
 export interface Engine {
@@ -125,6 +127,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         status: outcome.kind === 'cut' ? 0 : outcome.reply.status,
         at: isoSeconds(clock.now()),
       });
+      options.onRequest?.(mount.definition.name, request, outcome.kind === 'cut' ? 0 : outcome.reply.status);
     }
     await send(outgoing, outcome, request.method === 'HEAD');
     const after = outcome.kind === 'cut' ? outcome.after : outcome.reply.after;

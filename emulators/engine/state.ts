@@ -15,6 +15,8 @@ export interface Code {
   scope: string;
   /** Where the customer was sent; compared again by providers that ask for it in the exchange. */
   redirectUri: string;
+  /** S256 challenge whose verifier the exchange must show. */
+  codeChallenge?: string;
   createdAtMs: number;
   /** Null while unused. */
   usedAtMs: number | null;
