@@ -9,7 +9,7 @@ import { alternativesOf, fillUrl, holesOf, sampleHost } from '../../src/base/tem
 import { apiRequest } from '../../src/protocols/api-auth.ts';
 import { holesFor, urlFrom } from '../../src/protocols/input.ts';
 import { authorizeUrl, codeRequest, refreshRequest, type HttpRequest } from '../../src/protocols/oauth2/index.ts';
-import { CLIENT, formsOf, sampleCredential, sampleInput, SECRETS, valuesFor } from './sample.ts';
+import { CLIENT, formsOf, learnedHost, sampleCredential, sampleInput, SECRETS, valuesFor } from './sample.ts';
 import { ADDRESS_CORPUS, TEMPLATE_CORPUS } from './template-corpus.ts';
 
 const entries = [...catalogue.values()];
@@ -132,6 +132,37 @@ describe.each(plain.map((spec) => [spec.name, spec] as const))('%s, API', (_, sp
     expect(secrets.some((form) => made.url.href.includes(form))).toBe(made.secretQuery.length > 0);
     const sends = made.secretHeaders.length + made.secretQuery.length > 0;
     expect(sends).toBe(spec.authMode !== 'NONE');
+  });
+});
+
+describe('origins that the provider tells', () => {
+  const learned = entries.flatMap((spec) =>
+    Object.entries(spec.connectionConfig ?? {}).flatMap(([key, { hosts }]) =>
+      hosts === undefined ? [] : [[`${spec.name} ${key}`, spec, key, hosts] as const],
+    ),
+  );
+
+  it.each(learned)('%s decides where calls go, and nothing else can', (_, spec, key, hosts) => {
+    const input = sampleInput(spec);
+    const hole = `\${connectionConfig.${key}}`;
+    const origin = `https://${learnedHost(hosts)}`;
+    const targets = (config: Record<string, string>) => {
+      const all = { ...input, connectionConfig: { ...input.connectionConfig, ...config } };
+      const api = () => apiRequest({ ...all, credential: sampleCredential(spec), path: '/v1/x' }).url;
+      const token = () => codeRequest({ ...all, code: 'c', redirectUri: REDIRECT }).url;
+      const renewal = () => refreshRequest({ ...all, refreshToken: 'r' }).url;
+      return [
+        ...(spec.api.baseUrl.startsWith(hole) ? [api] : []),
+        ...(spec.oauth2?.token.url.startsWith(hole) === true ? [token, renewal] : []),
+      ];
+    };
+    expect(targets({}).length).toBeGreaterThan(0);
+    for (const target of targets({ [key]: origin })) expect(target().origin).toBe(origin);
+    for (const foreign of ['https://evil.example', `${origin}.evil.example`, `${origin}:8443`, `${origin}/path`]) {
+      for (const target of targets({ [key]: foreign })) {
+        expect(target).toThrow(expect.objectContaining({ code: 'template_value_invalid' }));
+      }
+    }
   });
 });
 

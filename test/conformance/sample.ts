@@ -33,7 +33,7 @@ export function valuesFor(fields: Fields | undefined): Record<string, string> {
 function valueFor(name: string, field: FieldSpec): string {
   if (field.kind === 'enum') return field.default ?? field.options?.[0] ?? '';
   if (field.hosts !== undefined) return `https://${learnedHost(field.hosts)}`;
-  if (field.kind === 'url') return `https://${name.replaceAll('_', '-')}.sample.example/path`;
+  if (field.kind === 'url') return `https://${name.replaceAll('_', '-')}.sample.example/${name}`;
   return field.kind === 'host' ? 'sample.example' : 'sample';
 }
 

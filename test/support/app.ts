@@ -53,6 +53,8 @@ export interface TestAppOptions {
   /** Default true. */
   seed?: boolean;
   devRoutes?: HawserOptions['devRoutes'];
+  /** Plays the providers instead of the own emulators. */
+  emulatorUrl?: string;
 }
 
 /** Starts everything. Close it in `afterAll`. */
@@ -79,7 +81,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     log,
     clock,
     version: '0.0.0-test',
-    emulatorUrl: emulators.url,
+    emulatorUrl: options.emulatorUrl ?? emulators.url,
     devRoutes: options.devRoutes,
   });
   const { entries } = await ensureEnvironments(hawser.services.environments, undefined);
@@ -107,7 +109,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
         log,
         clock,
         version: '0.0.0-test',
-        emulatorUrl: emulators.url,
+        emulatorUrl: options.emulatorUrl ?? emulators.url,
         ...more,
       });
       extra.push({ hawser: node, db });
