@@ -20,6 +20,7 @@ import github from './github.ts';
 import google from './google.ts';
 import hubspot from './hubspot.ts';
 import klaviyo from './klaviyo.ts';
+import looker from './looker.ts';
 import microsoft from './microsoft.ts';
 import notion from './notion.ts';
 import oauth2ClientCredentials from './oauth2-client-credentials.ts';
@@ -60,6 +61,7 @@ const all: ProviderSpec[] = [
   google,
   hubspot,
   klaviyo,
+  looker,
   microsoft,
   notion,
   oauth2ClientCredentials,

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkField, hasBrokenHole, holesOf, urlTemplateProblem } from '../../src/base/template.ts';
 import { DISCONNECT_HOLES, fieldsOf, SECRET_HOLES } from './holes.ts';
 import type { ApiAuth, FieldSpec, OAuth2Spec, ProviderSpec } from './index.ts';
-import { checkModes, checkParts, isCustomerHole, modeTextsOf, modeUrlsOf } from './modes-check.ts';
+import { checkModes, checkParts, isCustomerHole, isLaterStep, modeTextsOf, modeUrlsOf } from './modes-check.ts';
 import { providerSchema } from './schema.ts';
 
 /** What a rule reports to. */
@@ -59,6 +59,7 @@ const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
   NONE: [],
   OAUTH2_CC: ['accessToken'],
   JWT: ['accessToken'],
+  TWO_STEP: ['accessToken'],
 };
 
 function checkMode(spec: ProviderSpec, report: Report): void {
@@ -181,7 +182,9 @@ function checkTexts(spec: ProviderSpec, report: Report): void {
     if (hasBrokenHole(template)) report(where, 'a hole is misspelled');
     for (const hole of holesOf(template)) {
       if (!Object.hasOwn(fields, hole)) report(where, `\${${hole}} is not declared`);
-      if (isCustomerHole(hole)) {
+      if (/^step\d/.test(hole)) {
+        if (!isLaterStep(where, hole)) report(where, `\${${hole}} is not known yet`);
+      } else if (isCustomerHole(hole)) {
         if (where.startsWith('oauth2.') || where === 'api.verification.path')
           report(where, 'a secret may not stand in a URL');
       } else if (!isSecretHole(hole)) {

@@ -22,7 +22,7 @@ export const DISCONNECT_HOLES: readonly string[] = ['clientSecret', 'refreshToke
 
 /** Modes whose form is used by name, `${credentials.x}`; API_KEY and BASIC have holes of their own. */
 export function hasCustomerHoles(provider: ProviderSpec): boolean {
-  return provider.authMode === 'OAUTH2_CC' || provider.authMode === 'JWT';
+  return ['OAUTH2_CC', 'JWT', 'TWO_STEP'].includes(provider.authMode);
 }
 
 /** One per provider: the tables never change while the program runs. */
@@ -39,6 +39,9 @@ export function fieldsOf(provider: ProviderSpec): TemplateFields {
       for (const [name, field] of Object.entries(provider[group] ?? {})) table[`${group}.${name}`] = field;
     }
     for (const half of provider.jwt?.split?.into ?? []) table[`credentials.${half}`] = { kind: 'text', optional: true };
+    provider.login?.steps?.forEach(({ keep }, index) => {
+      for (const name of Object.keys(keep)) table[`step${index + 1}.${name}`] = { kind: 'text' };
+    });
     fields = table;
     TABLES.set(provider, fields);
   }

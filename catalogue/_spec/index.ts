@@ -13,12 +13,12 @@
  * rules; `provider.schema.json` is generated from it.
  */
 
-import type { ClientCredentialsSpec, JwtSpec } from './modes.ts';
+import type { ClientCredentialsSpec, JwtSpec, LoginSpec } from './modes.ts';
 
 export type * from './modes.ts';
 
 /** How a provider lets a customer in. Wire names. */
-export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT';
+export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT' | 'TWO_STEP';
 
 /**
  * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
@@ -276,6 +276,7 @@ export interface ProviderSpec {
   oauth2?: OAuth2Spec;
   clientCredentials?: ClientCredentialsSpec;
   jwt?: JwtSpec;
+  login?: LoginSpec;
   /** Customer's form: `apiKey` for API_KEY, `username` and `password` for BASIC; other modes see `modes.ts`. */
   credentials?: Fields;
   connectionConfig?: Fields;

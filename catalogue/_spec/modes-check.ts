@@ -1,6 +1,6 @@
 /** The rules of `modes.ts`, in sentences. Called by `check.ts`. */
 import { isDeepStrictEqual } from 'node:util';
-import type { AuthMode, Fields, ProviderSpec } from './index.ts';
+import type { AuthMode, Fields, LoginRequestSpec, LoginSpec, ProviderSpec } from './index.ts';
 
 type Report = (where: string, problem: string) => void;
 
@@ -9,6 +9,7 @@ const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
   OAUTH2: 'oauth2',
   OAUTH2_CC: 'clientCredentials',
   JWT: 'jwt',
+  TWO_STEP: 'login',
 };
 
 /**
@@ -22,6 +23,7 @@ const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly stri
   NONE: { always: [] },
   OAUTH2_CC: { always: ['client_id'], maybe: ['client_secret', 'client_certificate', 'client_private_key'] },
   JWT: 'own',
+  TWO_STEP: 'own',
 };
 
 /** Reports parts of other modes, and a form that is not the mode's. */
@@ -50,6 +52,7 @@ export function checkParts(spec: ProviderSpec, report: Report): void {
 export function checkModes(spec: ProviderSpec, report: Report): void {
   checkClientCredentials(spec, report);
   checkJwt(spec, report);
+  checkLogin(spec, report);
 }
 
 /** Names that the stored credential has itself. */
@@ -60,6 +63,28 @@ function checkOwnForm(spec: ProviderSpec, given: string[], report: Report): void
     report('credentials', `authMode ${spec.authMode} has a form with at least one secret`);
   }
   for (const name of given) if (TAKEN.includes(name)) report(`credentials.${name}`, 'is a name of ours');
+}
+
+function checkLogin({ login }: ProviderSpec, report: Report): void {
+  for (const [where, request] of loginRequestsOf(login)) {
+    if (request.method !== 'GET') continue;
+    if (request.params !== undefined) report(`${where}.params`, 'a GET would carry them in its URL');
+    if (request.body !== undefined) report(`${where}.body`, 'a GET has no body');
+  }
+}
+
+function loginRequestsOf(login: LoginSpec | undefined): [where: string, request: LoginRequestSpec][] {
+  if (login === undefined) return [];
+  const steps = (login.steps ?? []).map((step, index): [string, LoginRequestSpec] => [`login.step${index + 1}`, step]);
+  return [...steps, ['login.token', login.token]];
+}
+
+/** True when the place comes after the step whose answer the hole holds. */
+export function isLaterStep(where: string, hole: string): boolean {
+  if (where.startsWith('login.token')) return true;
+  const [, place] = /^login\.step(\d)/.exec(where) ?? [];
+  const [, step] = /^step(\d)/.exec(hole) ?? [];
+  return place !== undefined && Number(place) > Number(step);
 }
 
 function checkJwt({ jwt, credentials = {} }: ProviderSpec, report: Report): void {
@@ -115,7 +140,8 @@ export function isCustomerHole(hole: string): boolean {
 
 /** URL templates of the machine modes, by place. */
 export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string | undefined][] {
-  return [['clientCredentials.token.url', spec.clientCredentials?.token.url]];
+  const logins = loginRequestsOf(spec.login).map(([where, { url }]): [string, string] => [`${where}.url`, url]);
+  return [['clientCredentials.token.url', spec.clientCredentials?.token.url], ...logins];
 }
 
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
@@ -133,5 +159,10 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['jwt', jwt && { key: jwt.key }],
     ['jwt.header', jwt?.header],
     ['jwt.claims', jwt?.claims],
+    ...loginRequestsOf(spec.login).flatMap(([where, request]): [string, Record<string, string> | undefined][] => [
+      [`${where}.params`, request.params],
+      [`${where}.headers`, request.headers],
+      [`${where}.basic`, request.basic],
+    ]),
   ];
 }

@@ -20,6 +20,28 @@ export const jwtSchema = z.strictObject({
   split: z.strictObject({ field: text, at: text, into: z.tuple([holeName, holeName]) }).optional(),
 });
 
+const loginRequest = {
+  url: text,
+  method: z.enum(['POST', 'PUT', 'GET']).optional(),
+  body: z.enum(['json', 'form']).optional(),
+  params: templates.optional(),
+  headers: z.record(headerName, z.string()).optional(),
+  basic: z.strictObject({ username: z.string(), password: z.string() }).optional(),
+};
+
+/** `response` is that of OAuth 2. */
+export function loginSchema<R extends z.ZodType>(response: R) {
+  return z.strictObject({
+    steps: z
+      .array(z.strictObject({ ...loginRequest, keep: z.record(holeName, text) }))
+      .min(1)
+      .max(5)
+      .optional(),
+    token: z.strictObject(loginRequest),
+    response: response.optional(),
+  });
+}
+
 /** `scopes` and `response` are those of OAuth 2. */
 export function clientCredentialsSchema<S extends z.ZodType, R extends z.ZodType>(scopes: S, response: R) {
   return z.strictObject({

@@ -29,6 +29,30 @@ export interface AssertionSpec {
   lifetimeSeconds?: number;
 }
 
+/** One request of a login. */
+export interface LoginRequestSpec {
+  url: string;
+  /** Default POST. A GET carries no parameters: they would stand in the URL. */
+  method?: 'POST' | 'PUT' | 'GET';
+  /** Default json. */
+  body?: 'json' | 'form';
+  params?: Record<string, string>;
+  headers?: Record<string, string>;
+  /** HTTP Basic, for servers that want the login there. */
+  basic?: { username: string; password: string };
+}
+
+/**
+ * TWO_STEP: the customer's own login, sent by us, gives a session token. `steps` come before: what they keep is a hole of
+ * the later requests, `${step1.name}`.
+ */
+export interface LoginSpec {
+  steps?: (LoginRequestSpec & { keep: Record<string, string> })[];
+  token: LoginRequestSpec;
+  /** Without a told end and without `lifetimeSeconds`, the `exp` of a token that is a JWT counts. */
+  response?: TokenResponseSpec;
+}
+
 /**
  * JWT: the token is a JWT that we sign with the customer's key (RFC 7519). `iat` and `exp` are set; other claims and
  * header entries are templates, those with an empty hole are left out.

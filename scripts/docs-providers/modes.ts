@@ -1,17 +1,41 @@
 /** What a provider's page says about the modes in `catalogue/_spec/modes.ts`. */
-import type { ClientCredentialsSpec, JwtSpec, MachineClientAuth, ProviderSpec } from '../../catalogue/_spec/index.ts';
+import type {
+  ClientCredentialsSpec,
+  JwtSpec,
+  LoginRequestSpec,
+  LoginSpec,
+  MachineClientAuth,
+  ProviderSpec,
+} from '../../catalogue/_spec/index.ts';
 
 /** Title and lines of each section that this provider has. */
 export function modeSections(spec: ProviderSpec): [title: string, lines: string[]][] {
-  const { clientCredentials, jwt } = spec;
+  const { clientCredentials, jwt, login } = spec;
   return [
     ...section('Client credentials', clientCredentials && clientFacts(clientCredentials)),
     ...section('Signed token', jwt && jwtFacts(jwt)),
+    ...section('Login', login && loginFacts(login)),
   ];
 }
 
 function section(title: string, lines: string[] | undefined): [string, string[]][] {
   return lines === undefined ? [] : [[title, lines]];
+}
+
+function loginFacts({ steps = [], token, response }: LoginSpec): string[] {
+  const request = ({ method = 'POST', url, body = 'json', params = {}, basic }: LoginRequestSpec) => {
+    const names = Object.keys(params).map((name) => `\`${name}\``);
+    const carried = method === 'GET' ? '' : `, ${body} body${names.length === 0 ? '' : ` with ${names.join(', ')}`}`;
+    return `${method} \`${url}\`${carried}${basic === undefined ? '' : ', HTTP Basic'}`;
+  };
+  const paths = response?.accessToken ?? ['access_token'];
+  return [
+    ...steps.map((step, index) => `Step ${index + 1}: ${request(step)}`),
+    `Login: ${request(token)}`,
+    `Token: ${paths.map((path) => `\`${path}\``).join(' or ')} of the answer`,
+    ...(response?.lifetimeSeconds === undefined ? [] : [`Life of a token: ${response.lifetimeSeconds} s`]),
+    'The login is repeated when the token ends',
+  ];
 }
 
 function jwtFacts(jwt: JwtSpec): string[] {

@@ -120,6 +120,7 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
       return {};
     case 'OAUTH2_CC':
     case 'JWT':
+    case 'TWO_STEP':
       return { accessToken: credential.token, ...customerHoles(credential.fields) };
   }
 }

@@ -55,6 +55,7 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
       return { type: 'NONE' };
     case 'OAUTH2_CC':
     case 'JWT':
+    case 'TWO_STEP':
       return { type: provider.authMode, token: 'access-token-canary', fields: valuesFor(provider.credentials) };
     default:
       throw new Error(`no sample credential for ${provider.authMode}`);

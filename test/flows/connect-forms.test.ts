@@ -104,20 +104,16 @@ describe('typed credentials', () => {
     expect(kept.status).toBe(200);
   });
 
-  it.each([
-    '/auth/tba/x',
-    '/auth/two-step/x',
-    '/auth/bill/x',
-    '/auth/signature/x',
-    '/auth/aws-sigv4/x',
-    '/auth/oauth-outbound/x',
-  ])('%s is answered in words', async (path) => {
-    const answer = await post(path, 'x', { any: 'thing' });
-    expect(answer).toMatchObject({
-      status: 400,
-      body: { error: { code: 'invalid_auth_mode', message: expect.stringContaining('not supported') } },
-    });
-  });
+  it.each(['/auth/tba/x', '/auth/bill/x', '/auth/signature/x', '/auth/aws-sigv4/x', '/auth/oauth-outbound/x'])(
+    '%s is answered in words',
+    async (path) => {
+      const answer = await post(path, 'x', { any: 'thing' });
+      expect(answer).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid_auth_mode', message: expect.stringContaining('not supported') } },
+      });
+    },
+  );
 
   it('need a session and refuse a connection id', async () => {
     const noToken = await fetch(`${app.url}/api-auth/api-key/bearer`, {

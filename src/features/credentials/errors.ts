@@ -24,6 +24,7 @@ export const credentialErrors = defineErrors({
     status: 400,
     message: 'The provider gave no token for these client credentials.',
   },
+  two_step_credentials_fetch_error: { status: 400, message: 'The provider’s login gave no token.' },
   invalid_credentials: { status: 424, message: 'The credential of this connection cannot be used.' },
   draining: { status: 503, message: 'This node is shutting down. Try again.', retryable: true },
 });

@@ -20,6 +20,7 @@ const WORDS: Record<TokenFailureKind, string> = {
 
 const FETCH_ERRORS = {
   OAUTH2_CC: 'client_credentials_fetch_error',
+  TWO_STEP: 'two_step_credentials_fetch_error',
   // Signed here: nobody is asked.
   JWT: 'invalid_credentials',
 } as const satisfies Record<MachineMode, string>;

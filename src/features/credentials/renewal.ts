@@ -153,6 +153,8 @@ export function canRenew(integration: Integration, credential: MachineCredential
       return integration.provider.clientCredentials !== undefined;
     case 'JWT':
       return integration.provider.jwt !== undefined;
+    case 'TWO_STEP':
+      return integration.provider.login !== undefined;
   }
 }
 

@@ -25,6 +25,7 @@ export function accessSecretOf(credential: Credential): string | undefined {
       return undefined;
     case 'OAUTH2_CC':
     case 'JWT':
+    case 'TWO_STEP':
       return credential.token;
   }
 }

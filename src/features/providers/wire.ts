@@ -117,7 +117,11 @@ function wireOAuth2(oauth2: OAuth2Spec): Partial<WireProvider> {
 }
 
 /** The token endpoint of the modes without a customer's consent (wire contract H.3, H.4). */
-function wireMachine({ clientCredentials }: ProviderSpec): Partial<WireProvider> {
+function wireMachine({ clientCredentials, login }: ProviderSpec): Partial<WireProvider> {
+  if (login !== undefined) {
+    const { token } = login;
+    return { token_url: token.url, token_params: token.params, body_format: token.body };
+  }
   if (clientCredentials === undefined) return {};
   const { token, scopes, clientAuth, certificate } = clientCredentials;
   return {

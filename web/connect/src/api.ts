@@ -7,6 +7,7 @@ const PATHS = {
   NONE: '/auth/unauthenticated/',
   OAUTH2_CC: '/oauth2/auth/',
   JWT: '/auth/jwt/',
+  TWO_STEP: '/auth/two-step/',
 };
 
 /** Modes in which the customer types a credential. */

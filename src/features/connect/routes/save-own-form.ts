@@ -10,6 +10,7 @@ const VALUES_MAX = 20;
 
 /** Modes whose form is the provider's own (wire contract C.4). */
 const MODES: Partial<Record<MachineMode, { path: string; summary: string }>> = {
+  TWO_STEP: { path: '/auth/two-step/:providerConfigKey', summary: 'Connect with a login that gives a session token' },
   JWT: { path: '/auth/jwt/:providerConfigKey', summary: 'Connect with a key that signs tokens' },
 };
 
@@ -25,7 +26,7 @@ function saveOwnFormRoute(deps: ConnectDeps, mode: MachineMode, path: string, su
     ...credentialRoute,
     path,
     summary,
-    errors: [...credentialRoute.errors, 'key_not_usable', 'credential_incomplete'],
+    errors: [...credentialRoute.errors, 'key_not_usable', 'credential_incomplete', 'two_step_credentials_fetch_error'],
     body: z
       .record(z.string().max(64), z.string().max(PEM_LENGTH_MAX))
       .refine((form) => Object.keys(form).length <= VALUES_MAX, `At most ${VALUES_MAX} values.`)

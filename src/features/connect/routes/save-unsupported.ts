@@ -5,7 +5,6 @@ import { errors } from '../errors.ts';
 /** Endpoints of modes that no provider of the catalogue has (wire contract C.4). */
 const OTHER_MODES: Record<string, string> = {
   '/auth/tba/:providerConfigKey': 'TBA',
-  '/auth/two-step/:providerConfigKey': 'TWO_STEP',
   '/auth/bill/:providerConfigKey': 'BILL',
   '/auth/signature/:providerConfigKey': 'SIGNATURE',
   '/auth/aws-sigv4/:providerConfigKey': 'AWS_SIGV4',
@@ -24,7 +23,7 @@ export function saveUnsupportedRoutes(): Route[] {
       errors: ['invalid_auth_mode'],
       documented: false,
       handle(): never {
-        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC, JWT.`;
+        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC, JWT, TWO_STEP.`;
         throw errors.fail('invalid_auth_mode', { message });
       },
     }),
