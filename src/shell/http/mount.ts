@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { HawserError } from '../../base/errors.ts';
 import type { Principal, Route, RouteAuth, RouteReply } from '../../base/route.ts';
 import type { Log } from '../../base/log.ts';
 import { callerAddress } from './address.ts';
@@ -54,8 +55,8 @@ export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps
         done(null, payload);
       },
       preHandler: (request, _reply, done) => {
-        // After validation, which names the place. Public routes take odd URLs and read them themselves.
-        done(route.auth.by !== 'public' && holdsNul(request.url) ? nulProblem(request.url) : undefined);
+        // After validation, which names the place.
+        done(holdsNul(request.url) ? nulProblem(request.url, route.auth.by === 'public') : undefined);
       },
       onSend: (request, reply, payload, done) => {
         // A route that checks a token or a password itself says so by its status.
@@ -77,8 +78,10 @@ export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps
   }
 }
 
-function nulProblem(url: string) {
+/** Public routes take any query and read it themselves; nothing has a name with a NUL in it. */
+function nulProblem(url: string, isPublic: boolean): HawserError | undefined {
   const inPath = holdsNul(url.split('?')[0] ?? '');
+  if (isPublic) return inPath ? httpErrors.fail('not_found') : undefined;
   return httpErrors.fail(inPath ? 'invalid_uri_params' : 'invalid_query_params', {
     message: 'The URL holds a NUL character.',
   });
