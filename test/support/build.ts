@@ -12,7 +12,12 @@ import type { Log, LogFields } from '../../src/base/log.ts';
 import type { Environment } from '../../src/base/route.ts';
 import { createActivity, type Activity } from '../../src/features/activity/index.ts';
 import { createConnections, type Connection, type Connections } from '../../src/features/connections/index.ts';
-import { createCredentials, type Credential, type Credentials } from '../../src/features/credentials/index.ts';
+import {
+  createCredentials,
+  type Credential,
+  type Credentials,
+  type RefreshTimes,
+} from '../../src/features/credentials/index.ts';
 import { createDisconnect, type Disconnect } from '../../src/features/disconnect/index.ts';
 import { createEnvironments, type Environments } from '../../src/features/environments/index.ts';
 import {
@@ -47,6 +52,7 @@ export interface NodeOptions {
   databaseUrl?: string;
   spoolDir?: string;
   poolSize?: number;
+  times?: Partial<RefreshTimes>;
 }
 
 export interface Core {
@@ -95,7 +101,12 @@ export async function buildCore(
     const connections = createConnections({ db, clock, log });
     const spoolDir = of.spoolDir ?? join(directory, `spool-${nodes.length}`);
     const shared = { db, clock, log, vault, upstream, integrations, connections, activity, killPoints };
-    const credentials = createCredentials({ ...shared, nodeId: `node-${nodes.length}`, spoolDir });
+    const credentials = createCredentials({
+      ...shared,
+      nodeId: `node-${nodes.length}`,
+      spoolDir,
+      ...(of.times && { times: of.times }),
+    });
     const disconnect = createDisconnect({ ...shared, credentials });
     const node = {
       db,

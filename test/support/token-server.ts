@@ -71,6 +71,7 @@ export interface TokenServer {
   isAlive(accessToken: string): boolean;
   /** The next token requests meet these, one each. */
   fault(...faults: TokenFault[]): void;
+  clearFaults(): void;
   close(): Promise<void>;
 }
 
@@ -120,6 +121,9 @@ export async function startTokenServer(
     isAlive: (accessToken) => grants.some((grant) => !grant.dead && grant.access.has(accessToken)),
     fault(...more) {
       faults.push(...more);
+    },
+    clearFaults() {
+      faults.length = 0;
     },
     async close() {
       for (const socket of sockets) socket.destroy();

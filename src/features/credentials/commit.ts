@@ -84,6 +84,7 @@ export async function commitTokens(
   let waitMs = RETRY_FIRST_MS;
   killPoints.reach('K8');
   for (;;) {
+    const crash: { error?: unknown } = {};
     try {
       const done = await db.transaction(async (tx) => {
         await commitDurably(tx);
@@ -96,9 +97,10 @@ export async function commitTokens(
           state: 'active',
           from,
         });
-        killPoints.reach('K9');
+        void reachWithCommit(context, crash);
         return true;
       });
+      if (crash.error !== undefined) throw crash.error;
       context.cache.drop(place.environmentId, place.connectionId);
       killPoints.reach('K10');
       return done ? 'committed' : await whyNot(context, claim, replyEpoch);
@@ -111,6 +113,19 @@ export async function commitTokens(
     }
     await clock.sleep(waitMs);
     waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
+  }
+}
+
+/** More turns of the promise queue than lie between here and the COMMIT on the wire. */
+const TURNS_TO_COMMIT = 100;
+
+/** K9: the commit is out. Its answer cannot be read before the promise queue is empty. */
+async function reachWithCommit(context: Context, crash: { error?: unknown }): Promise<void> {
+  for (let turn = 0; turn < TURNS_TO_COMMIT; turn += 1) await undefined;
+  try {
+    context.killPoints.reach('K9');
+  } catch (error) {
+    crash.error = error; // only a test's kill point throws
   }
 }
 

@@ -1,10 +1,11 @@
 /** What the parts of this slice share. */
 import type { LiveCache } from './cache.ts';
 import type { Journal } from './journal.ts';
-import type { CredentialsDeps } from './model.ts';
+import type { CredentialsDeps, RefreshTimes } from './model.ts';
 import type { Pace } from './pace.ts';
 
 export interface Context extends CredentialsDeps {
+  times: RefreshTimes;
   journal: Journal;
   cache: LiveCache;
   pace: Pace;

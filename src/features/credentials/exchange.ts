@@ -11,8 +11,6 @@ import { probeSession } from './store.ts';
 
 /** The whole exchange, body included. Short enough that the answer is journalled well inside the lease. */
 const EXCHANGE_TIMEOUT_MS = 10_000;
-/** Nothing is sent with less of the lease left: exchange plus the time to journal and commit. */
-const LEASE_LEFT_MS = 15_000;
 const REPLY_BYTES_MAX = 256 * 1024;
 /** Shorter than the server's own keepalive, so that under a partition the holder gives up first. */
 const PROBE_TIMEOUT_MS = 3_000;
@@ -23,8 +21,8 @@ export interface Holding {
   integrationId: number;
   epoch: number;
   rtUsedHash: Buffer;
-  /** Monotonic end of the lease, on the safe side. */
-  leaseEndsMs: number;
+  /** Monotonic time after which nothing is sent: the rest of the lease is for exchange, journal and commit. */
+  sendUntilMs: number;
   /** Holds the advisory lock of a provider that must never see a token twice. */
   session: Session | undefined;
   /** The database's clock, carried on by the monotonic one. */
@@ -66,12 +64,13 @@ export async function exchange(context: Context, request: TokenRequest, holding:
       fresh: true,
       signal: crash.signal,
       onRequestSent() {
-        if (clock.monotonicMs() > holding.leaseEndsMs - LEASE_LEFT_MS) throw new NotNow('lease');
+        if (clock.monotonicMs() > holding.sendUntilMs) throw new NotNow('lease');
         if (holding.session?.alive === false) throw new NotNow('session');
         killPoints.reach('K2');
         // The bytes go out in this same turn; the microtask runs right after.
         queueMicrotask(() => reachAfterSend(context, crash));
       },
+      onAnswerStarted: (part) => killPoints.reach(part === 'head' ? 'K4' : 'K5'),
     });
   } catch (error) {
     if (crash.signal.aborted) throw crash.signal.reason;

@@ -18,7 +18,7 @@ afterAll(() => stage.close());
 beforeEach(() => stage.reset());
 
 describe('what a failure changes', () => {
-  it('gives up a revoked grant with one event, and still hands out the access token to its end', async () => {
+  it('fault 8: gives up a revoked grant with one event, and still hands out the access token to its end', async () => {
     const subject = await stage.connected();
     server.revoke(subject.tokens.refresh_token);
     await stage.endsIn(subject.connection, 120_000);
@@ -43,7 +43,7 @@ describe('what a failure changes', () => {
     expect(await stage.refreshTokenOf(subject.connection)).toBe(subject.tokens.refresh_token);
   });
 
-  it('backs off 30 s after a failure, without hurting a valid token; force tries at once', async () => {
+  it('fault 6: backs off 30 s after a failure, without hurting a valid token; force tries at once', async () => {
     const subject = await stage.connected();
     await stage.endsIn(subject.connection, 20_000);
     server.fault({ kind: 'raw', status: 503, body: 'down' });
@@ -62,7 +62,7 @@ describe('what a failure changes', () => {
     expect(await stage.row(subject.connection)).toMatchObject({ last_failure: null, failures: 0 });
   });
 
-  it('tells the app once when failing begins, and never declares an outage the customer’s fault', async () => {
+  it('fault 6: tells the app once when failing begins, and never declares an outage the customer’s fault', async () => {
     const subject = await stage.connected();
     await stage.endsIn(subject.connection, -1_000);
     for (let round = 0; round < 6; round += 1) {
@@ -93,7 +93,33 @@ describe('what a failure changes', () => {
     expect((await stage.read(core.node, subject)).generation).toBe(2);
   });
 
-  it('honours Retry-After beyond the usual back-off', async () => {
+  it('fault 6: a node that meant to try before another one failed keeps the back-off too', async () => {
+    const subject = await stage.connected();
+    await stage.endsIn(subject.connection, -1_000);
+    const failed = Promise.withResolvers<void>();
+    const real = other.db.query.bind(other.db);
+    let waits = 0;
+    const spy = vi.spyOn(other.db, 'query').mockImplementation(async (text, values, name) => {
+      if (name === 'pace-reserve') {
+        waits += 1;
+        await failed.promise;
+      }
+      return real(text, values, name);
+    });
+    const late = stage.read(other, subject).catch((error: unknown) => error);
+    await eventually(
+      () => waits,
+      (count) => count === 1,
+    );
+    server.fault({ kind: 'raw', status: 429, body: '{}', headers: { 'retry-after': '600' } });
+    await expect(stage.read(core.node, subject)).rejects.toMatchObject({ payload: { kind: 'rate_limited' } });
+    failed.resolve();
+    expect(await late).toMatchObject({ code: 'refresh_token_external_error' });
+    spy.mockRestore();
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('fault 6: honours Retry-After beyond the usual back-off', async () => {
     const subject = await stage.connected();
     server.fault({ kind: 'raw', status: 429, body: '{}', headers: { 'retry-after': '600' } });
     await expect(stage.read(core.node, subject, true)).rejects.toMatchObject({
@@ -151,7 +177,7 @@ describe('what a failure changes', () => {
     expect((await stage.read(core.node, subject, true)).generation).toBe(2);
   });
 
-  it('keeps a used-up lease from stopping others: a silent node is overtaken, its late answer overwrites nothing', async () => {
+  it('fault 3: keeps a used-up lease from stopping others: a silent node is overtaken, its late answer overwrites nothing', async () => {
     server.habit = 'grace';
     const subject = await stage.connected({ rotation: 'overlap' });
     await stage.endsIn(subject.connection, -1_000);
@@ -182,7 +208,7 @@ describe('what a failure changes', () => {
     ]);
   });
 
-  it('does not let anybody in while a paused node of a strict provider holds the lock', async () => {
+  it('fault 3: does not let anybody in while a paused node of a strict provider holds the lock', async () => {
     server.habit = 'family';
     const subject = await stage.connected({ rotation: 'strict' });
     await stage.endsIn(subject.connection, -1_000);
@@ -212,7 +238,7 @@ describe('what a failure changes', () => {
   });
 });
 
-describe('lost answers', () => {
+describe('fault 5: lost answers', () => {
   it.each<[string, RotationHabit]>([
     ['none', 'same'],
     ['overlap', 'grace'],
@@ -288,7 +314,7 @@ describe('lost answers', () => {
   });
 });
 
-describe('a 401 of the provider', () => {
+describe('fault 8: a 401 of the provider', () => {
   it('brings the newer token when somebody else has refreshed', async () => {
     const subject = await stage.connected();
     const old = await stage.read(core.node, subject);

@@ -1,8 +1,8 @@
 /**
  * @module features/credentials
  *
- * The secret part of a connection and the refresh protocol (threats-and-faults 3.3). Owns tables `credential` and
- * `refresh_journal`, and the spool directory.
+ * The secret part of a connection and the refresh protocol (threats-and-faults 3.3). Owns tables `credential`,
+ * `refresh_journal` and `refresh_pace`, and the spool directory.
  *
  * Steps of a refresh: collapse callers in this process (`read.ts`) · lock session for providers that rotate strictly ·
  * claim with a durable intent (`refresh.ts`) · adopt what an interrupted refresh left (`adopt.ts`) · send once and
@@ -23,6 +23,7 @@ export type {
   LiveConnection,
   MachineCredential,
   ReadOptions,
+  RefreshTimes,
 } from './model.ts';
 export { credentialErrors } from './errors.ts';
 export { credentialRoutes, type CredentialRouteDeps } from './routes/index.ts';

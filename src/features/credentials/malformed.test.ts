@@ -97,7 +97,7 @@ const corpus: [string, (tokens: { rt: string; at: string }) => TokenFault][] = [
   ],
 ];
 
-describe('a token endpoint that answers', () => {
+describe('fault 7: a token endpoint that answers', () => {
   it('is tried with at least forty answers', () => {
     expect(corpus.length).toBeGreaterThanOrEqual(40);
   });

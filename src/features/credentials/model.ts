@@ -68,6 +68,14 @@ export interface ReadOptions {
   force?: boolean;
 }
 
+/** What of the refresh protocol tests shorten. */
+export interface RefreshTimes {
+  /** Long enough for exchange, journal and commit. Default 30,000. */
+  leaseMs: number;
+  /** Token requests started per second at one provider by all nodes together. Default 20. */
+  startsPerSecond: number;
+}
+
 export interface CredentialsDeps {
   db: Database;
   clock: Clock;
@@ -82,6 +90,7 @@ export interface CredentialsDeps {
   nodeId: string;
   /** Where answers are kept while the database is away; one directory per node. */
   spoolDir: string;
+  times?: Partial<RefreshTimes>;
 }
 
 /** A token that a refresh brought after its connection was deleted. */

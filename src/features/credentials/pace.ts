@@ -1,20 +1,21 @@
 /**
  * Limits token requests per provider after a restart or an outage, when thousands of tokens end at once (fault 22).
- * Callers who wait for a token go before refreshes that nobody waits for. The limit is per node.
+ * Callers who wait for a token go before refreshes that nobody waits for. The rate is kept by all nodes together
+ * (`store-pace.ts`), the number running by each.
  */
 import type { Clock } from '../../base/clock.ts';
 
 export interface PaceLimits {
-  /** Starts per second. */
-  perSecond: number;
-  /** Exchanges at the same time. */
+  /** At the same time in this process. */
   running: number;
+  /** Takes the lane's next start among all nodes; resolves to the milliseconds until then. Absent: no rate. */
+  reserve?: () => Promise<number>;
 }
 
 export interface Ticket {
   /** Moves a waiting ticket ahead of those that nobody waits for. */
   hurry(): void;
-  /** Resolves when it may start; rejects when the pace is ended first. */
+  /** Resolves when it may start; rejects when the pace is ended first, or with the error of `reserve`. */
   readonly turn: Promise<void>;
   /** Gives the place to the next. Safe to call twice, and before the turn came. */
   release(): void;
@@ -22,7 +23,7 @@ export interface Ticket {
 
 interface Waiting {
   start(): void;
-  refuse(reason: Error): void;
+  refuse(reason: unknown): void;
 }
 
 class Lane {
@@ -31,8 +32,7 @@ class Lane {
   readonly #urgent: Waiting[] = [];
   readonly #later: Waiting[] = [];
   #running = 0;
-  #nextStartMs = 0;
-  #waking = false;
+  #pumping = false;
 
   constructor(clock: Clock, limits: PaceLimits) {
     this.#clock = clock;
@@ -58,7 +58,7 @@ class Lane {
       },
     };
     (urgent ? this.#urgent : this.#later).push(waiting);
-    this.#pump();
+    void this.#pump();
     return {
       turn,
       hurry: () => {
@@ -72,40 +72,37 @@ class Lane {
         if (state === 'running') this.#running -= 1;
         else for (const queue of [this.#urgent, this.#later]) remove(queue, waiting);
         state = 'over';
-        this.#pump();
+        void this.#pump();
       },
     };
   }
 
   /** Refuses everything that has not started. */
-  end(reason: Error): void {
+  end(reason: unknown): void {
     for (const waiting of [...this.#urgent.splice(0), ...this.#later.splice(0)]) waiting.refuse(reason);
   }
 
-  #pump(): void {
-    while (this.#running < this.#limits.running) {
-      const queue = this.#urgent.length > 0 ? this.#urgent : this.#later;
-      if (queue.length === 0) return;
-      const waitMs = this.#nextStartMs - this.#clock.monotonicMs();
-      if (waitMs > 0) {
-        this.#wake(waitMs);
-        return;
+  get #startable(): boolean {
+    return this.#running < this.#limits.running && this.#urgent.length + this.#later.length > 0;
+  }
+
+  /** One start is reserved at a time, so that who goes first is decided when it goes. */
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#startable) {
+        const waitMs = (await this.#limits.reserve?.()) ?? 0;
+        if (waitMs > 0) await this.#clock.sleep(waitMs);
+        // Whoever waited may have left meanwhile; their start is lost, a twentieth of a second.
+        (this.#urgent.shift() ?? this.#later.shift())?.start();
       }
-      this.#nextStartMs = this.#clock.monotonicMs() + 1_000 / this.#limits.perSecond;
-      (queue.shift() as Waiting).start();
+    } catch (error) {
+      // Nobody may start without the database: the claim would fail next.
+      this.end(error);
+    } finally {
+      this.#pumping = false;
     }
-  }
-
-  async #pumpLater(waitMs: number): Promise<void> {
-    await this.#clock.sleep(waitMs);
-    this.#waking = false;
-    this.#pump();
-  }
-
-  #wake(waitMs: number): void {
-    if (this.#waking) return;
-    this.#waking = true;
-    void this.#pumpLater(waitMs);
   }
 }
 
@@ -128,7 +125,7 @@ export function createPace(clock: Clock) {
       return lane.enter(urgent);
     },
     /** For shutdown: refuses everything that has not started. */
-    end(reason: Error): void {
+    end(reason: unknown): void {
       for (const lane of lanes.values()) lane.end(reason);
     },
   };

@@ -100,7 +100,7 @@ describe('when', () => {
   });
 });
 
-describe('once', () => {
+describe('fault 2: once', () => {
   it.each(['strict', 'overlap', 'none', 'unknown'])(
     'sends one token request for 50 callers on each of 2 nodes at one expiry (%s)',
     async (rotation) => {

@@ -13,20 +13,19 @@ import type { PaceLimits, Ticket } from './pace.ts';
 import { renewalOf } from './renewal.ts';
 import { sendClaimed } from './send.ts';
 import { claimRefresh, selectCredential, tryRefreshLock, type CredentialRow } from './store.ts';
+import { reserveStart } from './store-pace.ts';
 import { isExclusive } from './verdict.ts';
 
-/** Long enough for exchange, journal and commit; the exchange starts in its first half or not at all. */
-const LEASE_MS = 30_000;
 /** How long a refresh by another node is waited for: its exchange, and some. */
 const OTHER_WAIT_MS = 20_000;
 /** Step 2: how often the row is looked at meanwhile. */
 const POLL_FIRST_MS = 100;
 const POLL_MAX_MS = 1_000;
-/** Fault 22: starts per second and provider. */
-const SHARED_LIMITS: PaceLimits = { perSecond: 20, running: 20 };
+/** Exchanges of this node with one token server. */
+const SHARED_RUNNING_MAX = 20;
 /** Each holds one of 8 lock sessions; one slow provider must not take them all. */
-const EXCLUSIVE_LIMITS: PaceLimits = { perSecond: 20, running: 3 };
-const SESSION_LIMITS: PaceLimits = { perSecond: 1_000, running: 6 };
+const EXCLUSIVE_RUNNING_MAX = 3;
+const SESSIONS_MAX = 6;
 
 export interface RefreshJob {
   environmentId: number;
@@ -118,6 +117,7 @@ export type Attempt =
 
 async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promise<Attempt> {
   const { live } = loaded;
+  const { leaseMs, startsPerSecond } = context.times;
   // Discovery may call out, so it comes before the lease.
   const renewal = await renewalOf(context, live, loaded.refreshToken);
   const exclusive = isExclusive(renewal.rotation);
@@ -130,9 +130,12 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
     await ticket.turn;
   };
   try {
-    await enter(renewal.lane, exclusive ? EXCLUSIVE_LIMITS : SHARED_LIMITS);
+    await enter(renewal.lane, {
+      running: exclusive ? EXCLUSIVE_RUNNING_MAX : SHARED_RUNNING_MAX,
+      reserve: () => reserveStart(context.db, renewal.lane, startsPerSecond),
+    });
     if (exclusive) {
-      await enter('\0sessions', SESSION_LIMITS);
+      await enter('\0sessions', { running: SESSIONS_MAX });
       session = await context.db.session();
       if (!(await tryRefreshLock(session, job.environmentId, job.connectionId))) return 'busy';
     }
@@ -142,7 +145,8 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
       connectionId: job.connectionId,
       gen: loaded.row.gen,
       owner: context.nodeId,
-      leaseMs: LEASE_MS,
+      leaseMs,
+      force: job.force || job.answered,
     });
     if (row === undefined) return await whyNoClaim(context, job, loaded.row.gen);
     context.killPoints.reach('K1');
@@ -153,7 +157,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
       refreshToken: loaded.refreshToken,
       row,
       session,
-      leaseMs: LEASE_MS,
+      leaseMs,
       claimedAtMs,
     });
   } finally {
@@ -163,7 +167,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
   }
 }
 
-/** A claim that found no row: the connection is being deleted, or somebody was faster. */
+/** A claim that found no row: the connection is being deleted, or somebody was faster, with or without success. */
 async function whyNoClaim(context: Context, job: RefreshJob, gen: number): Promise<Attempt> {
   const row = await selectCredential(context.db, job.environmentId, job.connectionId);
   if (row === undefined) throw connectionErrors.fail('unknown_connection');

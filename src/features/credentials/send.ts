@@ -23,6 +23,9 @@ const BACKOFF_JITTER_SHARE = 0.2;
 /** A provider that asks for more is asked again anyway: customers wait. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
+/** An exchange starts in this part of its lease or not at all: it may take 10 s, and journal and commit follow. */
+const SEND_SHARE = 0.5;
+
 export interface Claimed extends RefreshJob {
   renewal: Renewal;
   live: LiveConnection;
@@ -147,7 +150,7 @@ function holdingOf(context: Context, claimed: Claimed, claim: Claim): Holding {
     integrationId: claimed.live.integration.id,
     epoch: claim.epoch,
     rtUsedHash: claimed.row.refresh_hash ?? Buffer.alloc(0),
-    leaseEndsMs: claimed.claimedAtMs + claimed.leaseMs,
+    sendUntilMs: claimed.claimedAtMs + claimed.leaseMs * SEND_SHARE,
     session: claimed.session,
     databaseNowMs: () => databaseNowMs(context, claimed),
   };
@@ -217,6 +220,7 @@ async function claimAgain(context: Context, claimed: Claimed, claim: Claim): Pro
     gen: claim.gen,
     owner: context.nodeId,
     leaseMs: claimed.leaseMs,
+    force: true,
     reclaim: claim.epoch,
   });
   if (again === undefined) return false;

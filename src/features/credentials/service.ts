@@ -6,7 +6,7 @@ import type { Connection } from '../connections/index.ts';
 import { createLiveCache } from './cache.ts';
 import type { Context } from './context.ts';
 import { createJournal, replyOf } from './journal.ts';
-import type { Credential, Credentials, CredentialsDeps, LateGrant } from './model.ts';
+import type { Credential, Credentials, CredentialsDeps, LateGrant, RefreshTimes } from './model.ts';
 import { createPace } from './pace.ts';
 import { createReader } from './read.ts';
 import { openGrant, sealGrant } from './seal.ts';
@@ -16,6 +16,7 @@ import { sweepCredentials } from './sweep.ts';
 import { createUnauthorized } from './unauthorized.ts';
 
 const SWEEP_INTERVAL_MS = 60_000;
+const REFRESH_TIMES: RefreshTimes = { leaseMs: 30_000, startsPerSecond: 20 };
 /** Waits between two tries to flush the spool at shutdown. */
 const DRAIN_RETRY_MS = 500;
 
@@ -26,6 +27,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   const { db, vault, connections, log, clock } = deps;
   const context: Context = {
     ...deps,
+    times: { ...REFRESH_TIMES, ...deps.times },
     journal: createJournal(deps),
     cache: createLiveCache(deps),
     pace: createPace(clock),
@@ -98,8 +100,9 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       return clock.every(SWEEP_INTERVAL_MS, () => void sweepQuietly());
     },
     async drain() {
+      const ended = reader.drain();
       deps.killPoints.reach('K12');
-      await reader.drain();
+      await ended;
       // An exit with an answer on disk only would be safe, but the next node should not have to wait for this disk.
       for (;;) {
         try {

@@ -65,9 +65,11 @@ export interface SealedGrant {
   scope: string | null;
 }
 
-/** Wire contract I.1: a refresh token nobody uses is used once a day, when its access token has ended. */
+/** When a token becomes due (`expiry.ts` says it exactly); one without an end is looked at once a day. */
 const SWEEP_AT = (refreshSealed: string, expiresAt: string) =>
-  `CASE WHEN ${refreshSealed} IS NOT NULL THEN greatest(${expiresAt}, clock_timestamp() + interval '24 hours') END`;
+  `CASE WHEN ${refreshSealed} IS NOT NULL THEN coalesce(
+     ${expiresAt} - least(interval '15 minutes', (${expiresAt} - clock_timestamp()) * 0.2),
+     clock_timestamp() + interval '24 hours') END`;
 
 /** Stores a new grant over whatever was there; a refresh still running can no longer commit. */
 export async function upsertGrant(sql: Sql, grant: SealedGrant, leftMs: number | null): Promise<void> {
@@ -110,11 +112,20 @@ export interface Claim {
 
 /**
  * Step 3: the durable intent. Resolves to the row as it was before the claim (its open intent included) with the new
- * epoch, or to undefined: the generation moved, the connection is gone, or somebody holds the lease.
+ * epoch, or to undefined: the generation moved, the connection is gone, somebody holds the lease, or somebody has failed
+ * since and `force` is not set.
  */
 export async function claimRefresh(
   sql: Sql,
-  claim: { environmentId: number; connectionId: number; gen: number; owner: string; leaseMs: number; reclaim?: number },
+  claim: {
+    environmentId: number;
+    connectionId: number;
+    gen: number;
+    owner: string;
+    leaseMs: number;
+    force: boolean;
+    reclaim?: number;
+  },
 ): Promise<CredentialRow | undefined> {
   const rows = await sql.query<CredentialRow & { claimed_epoch: number }>(
     `WITH old AS (
@@ -124,6 +135,7 @@ export async function claimRefresh(
          AND n.deleted_at IS NULL AND n.state NOT IN ('disconnecting', 'disconnected')
          AND CASE WHEN $6::bigint IS NULL THEN c.lease_until IS NULL OR c.lease_until < clock_timestamp()
                   ELSE c.lease_epoch = $6 END
+         AND ($7 OR c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp())
        FOR UPDATE OF c
      ), claimed AS (
        UPDATE credential c SET lease_epoch = c.lease_epoch + 1, lease_owner = $4,
@@ -133,7 +145,15 @@ export async function claimRefresh(
        RETURNING c.lease_epoch
      )
      SELECT ${COLUMNS}, claimed.lease_epoch AS claimed_epoch FROM old c, claimed`,
-    [claim.environmentId, claim.connectionId, claim.gen, claim.owner, claim.leaseMs, claim.reclaim ?? null],
+    [
+      claim.environmentId,
+      claim.connectionId,
+      claim.gen,
+      claim.owner,
+      claim.leaseMs,
+      claim.reclaim ?? null,
+      claim.force,
+    ],
     'credential-claim',
   );
   return rows[0] && { ...rows[0], lease_epoch: rows[0].claimed_epoch };
@@ -261,31 +281,6 @@ export async function lockConnection(tx: Sql, environmentId: number, connectionI
     environmentId,
     connectionId,
   ]);
-}
-
-/** Exchanges that a vanished node left open, and refresh tokens whose day has come. */
-export async function selectNeglected(
-  sql: Sql,
-  limit: number,
-): Promise<{ environment_id: number; connection_id: number }[]> {
-  return sql.query(
-    `(SELECT environment_id, connection_id FROM credential
-       WHERE intent_at IS NOT NULL AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT $1)
-     UNION
-     (SELECT environment_id, connection_id FROM credential
-       WHERE sweep_at < clock_timestamp() ORDER BY sweep_at LIMIT $1)`,
-    [limit],
-  );
-}
-
-/** Takes a connection off the sweep for a day: there is nothing to refresh, or nobody to refresh it for. */
-export async function postponeSweep(sql: Sql, environmentId: number, connectionId: number): Promise<void> {
-  await sql.query(
-    `UPDATE credential SET sweep_at = clock_timestamp() + interval '1 day',
-       lease_until = CASE WHEN lease_until >= clock_timestamp() THEN lease_until END
-     WHERE environment_id = $1 AND connection_id = $2`,
-    [environmentId, connectionId],
-  );
 }
 
 /** Step 4: exclusivity that ends with the session. Resolves to false when another process holds it. */

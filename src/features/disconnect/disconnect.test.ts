@@ -380,7 +380,7 @@ describe('a provider without a call', () => {
   });
 });
 
-describe('a delete while a refresh runs', () => {
+describe('fault 26: a delete while a refresh runs', () => {
   async function refreshingWhileDeleted(node: CoreNode) {
     const subject = await connectedTo(await viaRevocation());
     const gate = Promise.withResolvers<void>();

@@ -21,6 +21,8 @@ export interface CallRequest {
   signal?: AbortSignal;
   /** Runs right before the first byte is given to the socket. Throwing ends the call with nothing sent. */
   onRequestSent?: () => void;
+  /** Runs when the head of the final answer has come, and again at the first bytes of its body. Throwing ends the call. */
+  onAnswerStarted?: (part: 'head' | 'body') => void;
 }
 
 export interface CallResponse {
@@ -48,6 +50,7 @@ export class CallExchange implements Dispatcher.DispatchHandler {
   readonly #bytesMax: number;
   readonly #head: boolean;
   readonly #onRequestSent: (() => void) | undefined;
+  readonly #onAnswerStarted: CallRequest['onAnswerStarted'];
   readonly #done: (error: unknown, response?: CallResponse) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #phase: 'connect' | 'headers' | 'body' | 'done' = 'connect';
@@ -63,6 +66,7 @@ export class CallExchange implements Dispatcher.DispatchHandler {
     this.#bytesMax = request.bodyBytesMax ?? CALL_BODY_BYTES_MAX;
     this.#head = request.method === 'HEAD';
     this.#onRequestSent = request.onRequestSent;
+    this.#onAnswerStarted = request.onAnswerStarted;
     this.#done = done;
   }
 
@@ -116,6 +120,7 @@ export class CallExchange implements Dispatcher.DispatchHandler {
       if (this.#interim > INTERIM_MAX) this.fail(this.#failure('protocol', 'HPE_TOO_MANY_INTERIM'));
       return;
     }
+    if (!this.#tell('head')) return;
     this.#phase = 'body';
     this.#status = status;
     this.#headers = headers as HeaderRecord;
@@ -127,6 +132,7 @@ export class CallExchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#phase !== 'body') return;
+    if (this.#bytes === 0 && !this.#tell('body')) return;
     const bytes = this.#bytes + chunk.length;
     if (bytes > this.#bytesMax) {
       this.fail(this.#failure('too_large', 'ERR_BODY_TOO_LARGE'));
@@ -151,6 +157,17 @@ export class CallExchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     const phase = this.#phase === 'done' ? 'body' : this.#phase;
     this.fail(toFailure(error, this.#pair, phase, this.#sent));
+  }
+
+  /** False when the hook threw: the call has ended with its error. */
+  #tell(part: 'head' | 'body'): boolean {
+    try {
+      this.#onAnswerStarted?.(part);
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
   }
 
   #failure(kind: FailureKind, code: string, cause?: unknown): UpstreamFailure {
