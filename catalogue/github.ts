@@ -37,23 +37,23 @@ const provider = {
     // Limited calls answer 403 or 429 with `remaining: 0` and the reset as an epoch.
     retry: { at: ['x-ratelimit-reset'], after: ['retry-after'], remaining: 'x-ratelimit-remaining' },
   },
-  // Ends the whole grant of this app and person, not this token alone.
+  // Ends this token alone; the grant of app and person stays, as their other connections may need it.
   disconnect: {
     kind: 'call',
     method: 'DELETE',
-    url: 'https://api.github.com/applications/${clientId}/grant',
+    url: 'https://api.github.com/applications/${clientId}/token',
     auth: { in: 'basic', username: '${clientId}', password: '${clientSecret}' },
     body: { format: 'json', params: { access_token: '${accessToken}' } },
   },
   gotchas: [
     'This is an OAuth app. GitHub Apps install differently and are not covered by this entry.',
-    'Deleting one connection ends the grant for the app and this person: their other connections stop too.',
+    'Deleting a connection ends its token; the app stays listed in the person’s settings until they remove it.',
     'A token that is not used for a year is removed by GitHub.',
-    'Not verified: the answer when a grant that is already gone is ended again.',
+    'Not verified: the answer when a token that is already dead is ended again.',
   ],
   sources: [
     'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (read 2026-11)',
-    'https://docs.github.com/en/rest/apps/oauth-applications (delete an app authorization; read 2026-11)',
+    'https://docs.github.com/en/rest/apps/oauth-applications (delete an app token; read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

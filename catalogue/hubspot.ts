@@ -24,15 +24,16 @@ const provider = {
     retry: { after: ['retry-after'] },
   },
   // Uninstalls the app from the account that the token belongs to.
-  disconnect: { kind: 'call', method: 'DELETE', url: 'https://api.hubapi.com/appinstalls/v3/external-install' },
+  disconnect: { kind: 'call', method: 'DELETE', url: 'https://api.hubapi.com/appinstalls/2026-03/external-install' },
   gotchas: [
     'The scopes must be exactly those of the app’s settings; optional ones go into the authorization parameter `optional_scope`.',
-    'Deleting a connection uninstalls the app from the HubSpot account, for all its users.',
+    'Deleting a connection uninstalls the app from the HubSpot account, for all its users; its admins get an email.',
     'Not verified: whether `/oauth/v3/token` answers a refresh with the same refresh token, as the older `/oauth/v1/token` does.',
   ],
   sources: [
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/guide (read 2026-11)',
+    'https://developers.hubspot.com/docs/api-reference/latest/app-management/app-uninstalls/guide (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -45,13 +45,10 @@ const provider = {
   },
   gotchas: [
     'An app registered for one organization must be given that organization as tenant.',
-    'Refresh tokens live 90 days without use.',
+    'Refresh tokens live 90 days.',
     'A client secret of the portal ends after at most two years; then no connection can be refreshed.',
   ],
-  sources: [
-    'https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens (read 2026-11)',
-    'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow (read 2026-11)',
-  ],
+  sources: ['https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens (read 2026-11)'],
 } satisfies ProviderSpec as ProviderSpec;
 
 export default provider;

@@ -51,9 +51,9 @@ const provider = {
     'The app sees only pages that were shared with it on the consent screen or later.',
     'Older integrations get no refresh token; their access token has no end.',
     'Send a `Notion-Version` of your own to use a newer API.',
+    'Not verified: `owner=user` and the answer when a dead token is revoked.',
   ],
   sources: [
-    'https://developers.notion.com/docs/authorization (read 2026-11)',
     'https://developers.notion.com/reference/refresh-a-token (read 2026-11)',
     'https://developers.notion.com/reference/revoke-token (read 2026-11)',
   ],

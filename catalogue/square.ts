@@ -63,6 +63,7 @@ const provider = {
   account: { idFrom: 'merchant_id' },
   gotchas: [
     'Access tokens live 30 days; Square asks to renew them every week or oftener.',
+    'Deleting a connection ends all tokens that the seller gave to the app, and the subscriptions made with them.',
     'A repeated POST is made safe by `idempotency_key` in the body, not by a header.',
     'Production and sandbox have separate application ids: make one integration for each.',
     'Not verified: `session=false` in the sandbox.',
@@ -71,6 +72,7 @@ const provider = {
     'https://developer.squareup.com/reference/square/oauth-api/obtain-token (read 2026-11)',
     'https://developer.squareup.com/reference/square/objects/ObtainTokenResponse (read 2026-11)',
     'https://developer.squareup.com/docs/oauth-api/refresh-revoke-limit-scope (read 2026-11)',
+    'https://developer.squareup.com/reference/square/oauth-api/revoke-token (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -47,7 +47,7 @@ const provider = {
   gotchas: [
     'Addresses end in a slash; without it TikTok redirects.',
     'Access tokens live 24 hours, refresh tokens 365 days.',
-    'Not verified: the answer when a token that is already dead is revoked.',
+    'Not verified: the answer of the revocation call, also to a token that is already dead.',
   ],
   sources: ['https://developers.tiktok.com/doc/oauth-user-access-token-management (read 2026-11)'],
 } satisfies ProviderSpec as ProviderSpec;

@@ -30,7 +30,7 @@ const provider = {
     'Most calls need the header `Xero-Tenant-Id`; `GET /connections` lists the organisations that were connected.',
     'Access tokens live 30 minutes, refresh tokens 60 days without use.',
     'Ask for the accounting scopes you need; the default ones only tell who connected.',
-    'Not verified: that the revocation endpoint takes the hint of RFC 7009 in every case.',
+    'Not verified: the revocation endpoint, which the pages read do not show.',
   ],
   sources: [
     'https://developer.xero.com/faq/oauth2 (read 2026-11)',

@@ -44,7 +44,7 @@ const provider = {
   gotchas: [
     'An OAuth client belongs to one account; to connect other accounts it must be a global client.',
     'A code works for two minutes.',
-    'Not verified: the scope that ending the current token needs.',
+    'Not verified: the call that ends the current token; it is known from descriptions by others only.',
   ],
   sources: [
     'https://developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/ (read 2026-11)',

@@ -102,6 +102,7 @@ function fieldTable(fields: Fields): string {
         field.optional ? 'optional' : field.automated ? '' : 'required',
         field.secret ? 'secret' : '',
         field.default === undefined ? '' : `default \`${field.default}\``,
+        field.hosts === undefined ? '' : `only ${field.hosts.map((host) => `\`${host}\``).join(', ')}`,
       ];
       return `| \`${name}\` | ${kind} | ${notes.filter((note) => note !== '').join(', ')} | ${field.title}: ${field.description} |`;
     });
@@ -118,15 +119,21 @@ function oauthFacts(oauth2: OAuth2Spec): string {
       ? []
       : [`Issuer: \`${oauth2.issuer}\`, whose metadata fills the URLs that are not set`]),
     `Authorize: \`${authorize.url}\``,
+    ...pairLines('Always sent to the authorize page', authorize.params),
+    ...renameLines('Names at the authorize page', authorize.rename),
     ...(removed.length === 0 ? [] : [`Not sent to the authorize page: ${removed.join(', ')}`]),
     `Token: ${token.method ?? 'POST'} \`${token.url}\`, ${token.body ?? 'form'} body, client ${CLIENT_AUTH[token.clientAuth ?? 'body']}`,
     ...(token.omit === undefined
       ? []
       : [`Not sent to the token endpoint: ${token.omit.map((name) => `\`${name}\``).join(', ')}`]),
+    ...pairLines('Always sent to the token endpoint', token.params),
+    ...renameLines('Names at the token endpoint', token.rename),
+    ...pairLines('Headers of the token endpoint', token.headers),
     scopeText(scopes),
     oauth2.pkce === 'S256' ? 'PKCE: S256' : `PKCE: off. ${oauth2.pkceOffReason ?? ''}`,
     `State: ${oauth2.callback.stateEcho === 'always' ? 'always comes back' : 'may be dropped; the answer is then matched by the browser'}`,
     `Refresh: ${oauth2.refresh === undefined ? 'none' : rotationText(oauth2.refresh.rotation)}`,
+    ...answerLines(oauth2),
     ...(response?.lifetimeSeconds === undefined ? [] : [`Life of a token: ${response.lifetimeSeconds} s`]),
     ...(oauth2.choices === undefined
       ? []
@@ -137,6 +144,32 @@ function oauthFacts(oauth2: OAuth2Spec): string {
         ]),
   ];
   return list(lines);
+}
+
+function pairLines(title: string, table: Record<string, string | null> | undefined): string[] {
+  const pairs = Object.entries(table ?? {}).filter(([, value]) => value !== null);
+  return pairs.length === 0 ? [] : [`${title}: ${pairs.map(([name, value]) => `\`${name}=${value}\``).join(', ')}`];
+}
+
+function renameLines(title: string, table: Record<string, string> | undefined): string[] {
+  const pairs = Object.entries(table ?? {});
+  return pairs.length === 0
+    ? []
+    : [`${title}: ${pairs.map(([ours, theirs]) => `\`${theirs}\` for \`${ours}\``).join(', ')}`];
+}
+
+/** What is odd about the provider's answers. */
+function answerLines({ callback, response }: OAuth2Spec): string[] {
+  const lines: string[] = [];
+  if (callback.code !== undefined) lines.push(`The code comes back as \`${callback.code}\``);
+  const { accessToken, success, errorStatus, expiry } = response ?? {};
+  if (accessToken !== undefined)
+    lines.push(`The token is at ${accessToken.map((path) => `\`${path}\``).join(', else ')}`);
+  if (success !== undefined) lines.push(`A success has \`${success.path}: ${String(success.equals)}\``);
+  if (errorStatus !== undefined) lines.push(`A refusal has status ${errorStatus}`);
+  if (expiry?.kind === 'none') lines.push('The end of a token is not told; a 401 shows it');
+  if (expiry?.kind === 'at') lines.push(`The end of a token is a moment, in \`${expiry.path}\``);
+  return lines;
 }
 
 const CLIENT_AUTH = {
@@ -203,10 +236,15 @@ function authText(auth: ApiAuth): string {
   }
 }
 
+function disconnectAuth(auth: ApiAuth | undefined): string {
+  if (auth === undefined) return '';
+  return auth.in === 'none' ? ', authorised by its body' : `, authorised by ${authText(auth)}`;
+}
+
 function disconnectText(disconnect: DisconnectSpec): string {
   switch (disconnect.kind) {
     case 'call':
-      return `Deleting a connection calls ${disconnect.method} \`${disconnect.url}\`; the grant is gone at the provider too.`;
+      return `Deleting a connection calls ${disconnect.method} \`${disconnect.url}\`${disconnectAuth(disconnect.auth)}; the grant is gone at the provider too.`;
     case 'rfc7009':
       return `Deleting a connection revokes its tokens (RFC 7009) at \`${disconnect.url}\`${disconnect.optional ? ', where such an address is known' : ''}.`;
     case 'unsupported':
