@@ -27,6 +27,7 @@ import {
   selectLiveNodes,
   selectNow,
   tryRotationLock,
+  unlockRotation,
 } from './store-keys.ts';
 import { assertKeysFit, createDataKeyReader, newDataKey, wrapContext, type DataKeyReader } from './vault-keys.ts';
 
@@ -88,8 +89,10 @@ interface Work extends RotateDeps {
  */
 export async function rotateKeys(deps: RotateDeps, options: RotateOptions): Promise<RotateResult> {
   const session = await deps.db.session();
+  let locked = false;
   try {
-    if (!(await tryRotationLock(session))) throw environmentErrors.fail('rotation_running');
+    locked = await tryRotationLock(session);
+    if (!locked) throw environmentErrors.fail('rotation_running');
     const work: Work = {
       ...deps,
       session,
@@ -113,6 +116,11 @@ export async function rotateKeys(deps: RotateDeps, options: RotateOptions): Prom
     if (!work.signal.aborted) result.deleted = await deleteLongRetired(work);
     return result;
   } finally {
+    if (locked) {
+      await unlockRotation(session).catch(() => {
+        // The session was lost, and the lock with it; what the rotation did stands in the database.
+      });
+    }
     session.release();
   }
 }

@@ -78,6 +78,11 @@ export async function tryRotationLock(session: Session): Promise<boolean> {
   return rows[0]?.locked === true;
 }
 
+/** Before the session goes back: a release by itself takes effect later, and the next rotation would be refused. */
+export async function unlockRotation(session: Session): Promise<void> {
+  await session.query(`SELECT pg_advisory_unlock(hashtextextended('hawser key rotation', 0))`);
+}
+
 /** False on a database whose migrations are older than this program. */
 export async function hasKeyTables(sql: Sql): Promise<boolean> {
   const rows = await sql.query<{ found: boolean }>(`SELECT to_regclass('node_keyring') IS NOT NULL AS found`);

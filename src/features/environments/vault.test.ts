@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts';
+import { eventually } from '../../../test/support/build.ts';
+import type { Clock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { generateKey, keyIdOf, keyringFrom, type Keyring } from '../../platform/keyring/index.ts';
+import type { Database } from '../../platform/postgres/index.ts';
+import { createEnvironments } from './service.ts';
+import { insertDataKey } from './store.ts';
+import { createVault } from './vault.ts';
+import { createDataKeyReader, newDataKey } from './vault-keys.ts';
+
+const [key, other] = [generateKey(), generateKey()];
+const ringOf = (...keys: [string, ...string[]]): Keyring => keyringFrom(keys[0], keys.slice(1)) as Keyring;
+
+let database: TestDatabase;
+let db: Database;
+let environmentId: number;
+let rounds = 0;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = database.db;
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  await db.query('DELETE FROM environment');
+  const environments = await start(db);
+  rounds += 1;
+  environmentId = (await environments.create({ name: `e${rounds}`, isProduction: false })).id;
+});
+
+function start(on: Database, options: { keyring?: Keyring; clock?: Clock } = {}) {
+  return createEnvironments({ db: on, keyring: ringOf(key), clock: systemClock, log: silentLog, ...options });
+}
+
+const place = () => ({ environmentId, table: 't', row: 1, column: 'c' });
+
+/** A new data key, as a rotation makes it, without telling anybody. */
+async function addKey(keyring: Keyring): Promise<string> {
+  const row = await newDataKey(keyring, environmentId, 'seal');
+  await insertDataKey(db, row);
+  return row.id;
+}
+
+/** Counts the readings of data keys. */
+function counting(on: Database): { db: Database; reads: () => number } {
+  let reads = 0;
+  return {
+    db: {
+      ...on,
+      query(text, ...more) {
+        if (text.includes('FROM data_key')) reads += 1;
+        return on.query(text, ...more);
+      },
+    },
+    reads: () => reads,
+  };
+}
+
+describe('vault', () => {
+  it('reads the data keys once, and again for a value under a key it does not know: one reading for many', async () => {
+    const seen = counting(db);
+    const vault = createVault(seen.db, createDataKeyReader(ringOf(key)));
+    const sealed = await vault.seal(place(), 'first');
+    for (let round = 0; round < 20; round += 1) await vault.open(place(), sealed);
+    expect(seen.reads()).toBe(1);
+    const added = await addKey(ringOf(key));
+    const fresh = await createVault(db, createDataKeyReader(ringOf(key))).seal(place(), 'second');
+    expect(keyIdOf(fresh)).toBe(added);
+    const opened = await Promise.all(Array.from({ length: 50 }, () => vault.open(place(), fresh)));
+    expect(new Set(opened)).toEqual(new Set(['second']));
+    expect(seen.reads()).toBe(2);
+  });
+
+  it('a newer key that this node cannot open closes nothing: it goes on with the older one', async () => {
+    const unseen = await addKey(ringOf(other));
+    const vault = createVault(db, createDataKeyReader(ringOf(key)));
+    const sealed = await vault.seal(place(), 'text');
+    expect(keyIdOf(sealed)).not.toBe(unseen);
+    expect(await vault.open(place(), sealed)).toBe('text');
+    const both = createVault(db, createDataKeyReader(ringOf(key, other)));
+    const fresh = await both.seal(place(), 'for others');
+    expect(keyIdOf(fresh)).toBe(unseen);
+    await expect(vault.open(place(), fresh)).rejects.toMatchObject({ code: 'sealed' });
+    expect(await both.open(place(), sealed)).toBe('text');
+  });
+
+  it('seals with no retired key; without any other it is sealed', async () => {
+    const vault = createVault(db, createDataKeyReader(ringOf(key)));
+    const sealed = await vault.seal(place(), 'text');
+    const added = await addKey(ringOf(key));
+    await db.query('UPDATE data_key SET retired_at = now() WHERE id = $1', [added]);
+    await vault.reload();
+    expect(keyIdOf(await vault.seal(place(), 'text'))).toBe(keyIdOf(sealed));
+    await db.query(`UPDATE data_key SET retired_at = now() WHERE purpose = 'seal'`);
+    await expect(vault.reload()).rejects.toMatchObject({ code: 'sealed' });
+    // What was in memory stays.
+    expect(await vault.open(place(), sealed)).toBe('text');
+  });
+
+  it('readings do not overtake each other', async () => {
+    let gate: Promise<void> | undefined;
+    const slow: Database = {
+      ...db,
+      async query<R extends object>(text: string, values?: readonly unknown[], name?: string): Promise<R[]> {
+        const rows = await db.query<R>(text, values, name);
+        await gate;
+        return rows;
+      },
+    };
+    const vault = createVault(slow, createDataKeyReader(ringOf(key)));
+    await vault.seal(place(), 'text');
+    const held = Promise.withResolvers<void>();
+    gate = held.promise;
+    const older = vault.reload();
+    gate = undefined;
+    const added = await addKey(ringOf(key));
+    const newer = vault.reload();
+    held.resolve();
+    await Promise.all([older, newer]);
+    expect(keyIdOf(await vault.seal(place(), 'text'))).toBe(added);
+  });
+});
+
+describe('a node', () => {
+  it('tells which keys it holds, reads the data keys when told and every 15 s, and is gone after its stop', async () => {
+    let beat: (() => void) | undefined;
+    let everyMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      every(ms, run) {
+        [everyMs, beat] = [ms, run];
+        return () => (beat = undefined);
+      },
+    };
+    const environments = await start(db, { keyring: ringOf(key, other), clock });
+    await environments.vault.seal(place(), 'the keys are in use');
+    const listed = () =>
+      db.query<{ kek_ids: string[]; keys_read_at: Date }>('SELECT kek_ids, keys_read_at FROM node_keyring');
+    expect(await listed()).toEqual([]);
+    const stop = await environments.announce();
+    const [first] = await listed();
+    expect(first?.kek_ids).toEqual(ringOf(key, other).ids);
+    expect(everyMs).toBe(15_000);
+
+    const sealsWith = async () => keyIdOf(await environments.vault.seal(place(), 'text'));
+    const told = await addKey(ringOf(key));
+    expect(await sealsWith()).not.toBe(told);
+    await db.query(`SELECT pg_notify('hawser_changed', 'data_key:')`);
+    await eventually(sealsWith, (id) => id === told);
+
+    // The notification may be lost; the beat is not.
+    const beaten = await addKey(ringOf(key));
+    beat?.();
+    await eventually(sealsWith, (id) => id === beaten);
+    await eventually(listed, ([row]) => (row?.keys_read_at.getTime() ?? 0) > (first?.keys_read_at.getTime() ?? 0));
+
+    await stop();
+    expect(beat).toBeUndefined();
+    expect(await listed()).toEqual([]);
+    // A late notification does not bring it back.
+    const last = await addKey(ringOf(key));
+    await db.query(`SELECT pg_notify('hawser_changed', 'data_key:')`);
+    await eventually(sealsWith, (id) => id === last);
+    expect(await listed()).toEqual([]);
+  });
+
+  it('a key deleted while it is being looked up is not kept in memory', async () => {
+    let looked: PromiseWithResolvers<void> | undefined;
+    const found = Promise.withResolvers<void>();
+    const slow: Database = {
+      ...db,
+      get listening() {
+        return db.listening;
+      },
+      async query<R extends object>(text: string, values?: readonly unknown[], name?: string): Promise<R[]> {
+        const rows = await db.query<R>(text, values, name);
+        if (name === 'api-key-by-hash' && looked !== undefined) {
+          found.resolve();
+          await looked.promise;
+        }
+        return rows;
+      },
+    };
+    const environments = await start(slow);
+    const { secret, key: made } = await environments.createKey({ environmentId, displayName: 'short-lived' });
+    expect(await environments.byKey(secret)).toMatchObject({ keyId: made.id });
+    expect(environments.peekKey(secret)).toMatchObject({ keyId: made.id });
+    await db.query('UPDATE api_key SET scopes = scopes');
+    await eventually(
+      () => environments.peekKey(secret),
+      (known) => known === undefined,
+    );
+    looked = Promise.withResolvers<void>();
+    const lookup = environments.byKey(secret);
+    const forgotten = new Promise<void>((resolve) => {
+      void db.listen('hawser_changed', (payload) => {
+        if (payload.includes(made.id)) resolve();
+      });
+    });
+    await found.promise;
+    await environments.apiKeys.remove(environmentId, made.id);
+    await forgotten;
+    looked.resolve();
+    expect(await lookup).toMatchObject({ keyId: made.id });
+    expect(environments.peekKey(secret)).toBeUndefined();
+    expect(await environments.byKey(secret)).toBeUndefined();
+  });
+});

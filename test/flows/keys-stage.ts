@@ -1,0 +1,198 @@
+/** Nodes with encryption keys of one's choice on one database, filled with every kind of sealed value. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '../../src/base/log.ts';
+import { readConfig } from '../../src/config.ts';
+import type { Credential } from '../../src/features/credentials/index.ts';
+import type { SealedPlace, Vault } from '../../src/features/environments/index.ts';
+import { SEALED_COLUMNS } from '../../src/features/environments/keys-columns.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { keyringFrom, type Keyring } from '../../src/platform/keyring/index.ts';
+import { openDatabase, type Database } from '../../src/platform/postgres/index.ts';
+import { startHawser, type Hawser } from '../../src/shell/node.ts';
+import { createTestDatabase } from '../support/database.ts';
+
+export interface KeyStage {
+  /** For looking at rows. */
+  db: Database;
+  databaseUrl: string;
+  dataDir: string;
+  /** A node that can read all these keys; the first is its active one. */
+  startNode(...keys: string[]): Promise<Hawser>;
+  close(): Promise<void>;
+}
+
+export async function startKeyStage(): Promise<KeyStage> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'hawser-keys-'));
+  const database = await createTestDatabase({ poolSize: 4 });
+  const nodes: { hawser: Hawser; db: Database }[] = [];
+  return {
+    db: database.db,
+    databaseUrl: database.url,
+    dataDir,
+    async startNode(...keys) {
+      const db = await openDatabase({ url: database.url, poolSize: 6, log: silentLog, clock: systemClock });
+      try {
+        const hawser = await startHawser({
+          config: readConfig('dev', { HAWSER_PORT: '0', HAWSER_DATA_DIR: join(dataDir, `${nodes.length}`) }),
+          db,
+          keyring: ringOf(...keys),
+          log: silentLog,
+          version: '0.0.0-test',
+        });
+        nodes.push({ hawser, db });
+        return hawser;
+      } catch (error) {
+        await db.close();
+        throw error;
+      }
+    },
+    async close() {
+      for (const { hawser, db } of nodes) {
+        await hawser.close();
+        await db.close();
+      }
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function ringOf(active: string = '', ...others: string[]): Keyring {
+  return keyringFrom(active, others) as Keyring;
+}
+
+export interface Filled {
+  environmentId: number;
+  /** Public connection ids by index; the token of number `i` is `tokenOf(i, 0)`. */
+  connectionIds: string[];
+  integrationKey: string;
+}
+
+export const tokenOf = (index: number, version: number): string => `access-${index}-${version}`;
+export const refreshOf = (index: number, version: number): string => `refresh-${index}-${version}`;
+
+export function credentialOf(index: number, version: number): Credential {
+  return {
+    type: 'OAUTH2',
+    access_token: tokenOf(index, version),
+    refresh_token: refreshOf(index, version),
+    raw: {},
+    config_override: undefined,
+  };
+}
+
+/** Makes an environment with `connections` connections, and one value in each other sealed column. */
+export async function fill(hawser: Hawser, stage: KeyStage, name: string, connections: number): Promise<Filled> {
+  const { environments, integrations, credentials, connections: store, disconnect } = hawser.services;
+  const { vault } = environments;
+  const { id: environmentId } = await environments.create({ name, isProduction: false });
+  const integration = await integrations.create(environmentId, {
+    provider: 'oauth2-generic',
+    uniqueKey: 'generic',
+    client: {
+      type: 'OAUTH2',
+      clientId: 'client',
+      clientSecret: `client-secret-${name}`,
+      scopes: [],
+      webhookSecret: undefined,
+    },
+    integrationConfig: {
+      authorization_url: 'https://auth.example.com/authorize',
+      token_url: 'https://auth.example.com/token',
+      api_base_url: 'https://api.example.com',
+    },
+  });
+  const upsert = (connectionId: string) =>
+    stage.db.transaction(async (tx) => {
+      const { connection } = await store.upsert(tx, {
+        environmentId,
+        integrationId: integration.id,
+        connectionId,
+        connectionConfig: {},
+      });
+      await credentials.write(tx, {
+        connection,
+        credential: credentialOf(0, 0),
+        facts: { scope: undefined, expiresAt: undefined },
+      });
+      return connection;
+    });
+  // One by the services, which shows how they write it; the others as copies of it, because thousands take long.
+  const first = await upsert('customer-0');
+  const rows = await stage.db.query<{ id: number }>(
+    `INSERT INTO connection (environment_id, integration_id, connection_id, state)
+     SELECT $1, $2, 'customer-' || n, 'active' FROM generate_series(1, $3) n RETURNING id`,
+    [environmentId, integration.id, connections - 1],
+  );
+  const sealed: Buffer[] = [];
+  const refresh: Buffer[] = [];
+  for (const [at, { id }] of rows.entries()) {
+    const place = { environmentId, table: 'credential', row: id };
+    const { refresh_token: token, ...resting } = credentialOf(at + 1, 0) as Credential & { refresh_token: string };
+    sealed.push(await vault.seal({ ...place, column: 'sealed' }, JSON.stringify(resting)));
+    refresh.push(await vault.seal({ ...place, column: 'refresh_sealed' }, token));
+  }
+  await stage.db.query(
+    `INSERT INTO credential (environment_id, connection_id, sealed, refresh_sealed)
+     SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[])`,
+    [environmentId, rows.map((row) => row.id), sealed, refresh],
+  );
+  await stage.db.query(
+    `INSERT INTO refresh_journal (environment_id, connection_id, epoch, rt_used_hash, reply_sealed, closed_at)
+     VALUES ($1, $2, 7, '', $3, now())`,
+    [environmentId, first.id, await seal(vault, environmentId, 'refresh_journal', `${first.id}:7`, 'reply_sealed')],
+  );
+  const flowId = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO oauth_flow (environment_id, id, state_hash, browser_hash, integration_id, connection_id, sealed,
+       redirect_uri, expires_at)
+     VALUES ($1, $2, $3, '', $4, 'x', $5, 'x', now() + interval '10 minutes')`,
+    [
+      environmentId,
+      flowId,
+      Buffer.from(flowId),
+      integration.id,
+      await seal(vault, environmentId, 'oauth_flow', flowId, 'sealed'),
+    ],
+  );
+  const leaving = await upsert('leaving');
+  await stage.db.transaction(async (tx) => {
+    await disconnect.enqueue(tx, leaving);
+    // Not run during the test: the task waits with its token in it.
+    await tx.query(`UPDATE disconnect_task SET next_attempt_at = now() + interval '1 day'`);
+  });
+  return {
+    environmentId,
+    connectionIds: ['customer-0', ...rows.map((_, at) => `customer-${at + 1}`)],
+    integrationKey: 'generic',
+  };
+}
+
+function seal(vault: Vault, environmentId: number, table: string, row: string, column: string): Promise<Buffer> {
+  return vault.seal({ environmentId, table, row, column }, `secret of ${table}`);
+}
+
+export interface StoredValue {
+  place: SealedPlace;
+  sealed: Buffer;
+}
+
+/** Every sealed value of the database with the place it is bound to, by the list that rotation uses. */
+export async function storedValues(db: Database): Promise<StoredValue[]> {
+  const values: StoredValue[] = [];
+  for (const { table, column, environment, row } of SEALED_COLUMNS) {
+    const rows = await db.query<{ environment_id: number; row: string; sealed: Buffer }>(
+      `SELECT ${environment} AS environment_id, (${row})::text AS row, ${column} AS sealed FROM ${table}
+       WHERE ${column} IS NOT NULL`,
+    );
+    values.push(
+      ...rows.map((one) => ({
+        place: { environmentId: one.environment_id, table, row: one.row, column },
+        sealed: one.sealed,
+      })),
+    );
+  }
+  return values;
+}
