@@ -194,7 +194,7 @@ describe('abuse 30: every input of every route', () => {
   };
   const keys = () => matrix.app.db.query('SELECT environment_id, id, secret_hash, scopes FROM api_key ORDER BY id');
 
-  it('abuse 30: answers below 500 and changes nothing that is not the caller’s', async () => {
+  it('abuse 30: answers below 500 and changes nothing that is not the caller’s', { timeout: 240_000 }, async () => {
     const before = [await schema(), await keys(), await matrix.dump(matrix.prod)];
     const failures: string[] = [];
     let sent = 0;

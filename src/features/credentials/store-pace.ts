@@ -12,10 +12,10 @@ export async function reserveStart(sql: Sql, lane: string, startsPerSecond: numb
     `INSERT INTO refresh_pace AS p (lane, next_start_at)
      VALUES ($1, clock_timestamp() + interval '1 second' / $2::float8)
      ON CONFLICT (lane) DO UPDATE SET next_start_at = interval '1 second' / $2::float8 + greatest(clock_timestamp(),
-       least(p.next_start_at, clock_timestamp() + interval '${WAIT_MAX_SECONDS} seconds'))
+       least(p.next_start_at, clock_timestamp() + make_interval(secs => $3)))
      RETURNING (extract(epoch FROM next_start_at - interval '1 second' / $2::float8 - clock_timestamp()) * 1000)::float8
        AS wait_ms`,
-    [lane, startsPerSecond],
+    [lane, startsPerSecond, WAIT_MAX_SECONDS],
     'pace-reserve',
   );
   return Math.max(0, rows[0]?.wait_ms ?? 0);
@@ -23,5 +23,7 @@ export async function reserveStart(sql: Sql, lane: string, startsPerSecond: numb
 
 /** Forgets lanes that nobody uses. */
 export async function deleteIdleLanes(sql: Sql): Promise<void> {
-  await sql.query(`DELETE FROM refresh_pace WHERE next_start_at < clock_timestamp() - interval '${KEEP_HOURS} hours'`);
+  await sql.query('DELETE FROM refresh_pace WHERE next_start_at < clock_timestamp() - make_interval(hours => $1)', [
+    KEEP_HOURS,
+  ]);
 }
