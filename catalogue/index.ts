@@ -37,6 +37,7 @@ import square from './square.ts';
 import strava from './strava.ts';
 import stripe from './stripe.ts';
 import tiktok from './tiktok.ts';
+import trello from './trello.ts';
 import twilio from './twilio.ts';
 import twitter from './twitter.ts';
 import unauthenticated from './unauthenticated.ts';
@@ -78,6 +79,7 @@ const all: ProviderSpec[] = [
   strava,
   stripe,
   tiktok,
+  trello,
   twilio,
   twitter,
   unauthenticated,

@@ -60,6 +60,7 @@ const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
   OAUTH2_CC: ['accessToken'],
   JWT: ['accessToken'],
   TWO_STEP: ['accessToken'],
+  OAUTH1: ['accessToken'],
 };
 
 function checkMode(spec: ProviderSpec, report: Report): void {

@@ -13,12 +13,12 @@
  * rules; `provider.schema.json` is generated from it.
  */
 
-import type { ClientCredentialsSpec, JwtSpec, LoginSpec } from './modes.ts';
+import type { ClientCredentialsSpec, JwtSpec, LoginSpec, OAuth1Spec } from './modes.ts';
 
 export type * from './modes.ts';
 
 /** How a provider lets a customer in. Wire names. */
-export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT' | 'TWO_STEP';
+export type AuthMode = 'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT' | 'TWO_STEP' | 'OAUTH1';
 
 /**
  * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
@@ -190,6 +190,8 @@ export type ApiAuth =
   | { in: 'header'; name: string; value: string }
   | { in: 'basic'; username: string; password: string }
   | { in: 'query'; name: string; value: string }
+  /** Every request is signed, as the mode's part says. */
+  | { in: 'signature' }
   | { in: 'none' };
 
 export interface RetrySpec {
@@ -277,6 +279,7 @@ export interface ProviderSpec {
   clientCredentials?: ClientCredentialsSpec;
   jwt?: JwtSpec;
   login?: LoginSpec;
+  oauth1?: OAuth1Spec;
   /** Customer's form: `apiKey` for API_KEY, `username` and `password` for BASIC; other modes see `modes.ts`. */
   credentials?: Fields;
   connectionConfig?: Fields;

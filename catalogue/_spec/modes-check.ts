@@ -10,6 +10,7 @@ const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
   OAUTH2_CC: 'clientCredentials',
   JWT: 'jwt',
   TWO_STEP: 'login',
+  OAUTH1: 'oauth1',
 };
 
 /**
@@ -24,6 +25,7 @@ const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly stri
   OAUTH2_CC: { always: ['client_id'], maybe: ['client_secret', 'client_certificate', 'client_private_key'] },
   JWT: 'own',
   TWO_STEP: 'own',
+  OAUTH1: { always: [] },
 };
 
 /** Reports parts of other modes, and a form that is not the mode's. */
@@ -53,6 +55,20 @@ export function checkModes(spec: ProviderSpec, report: Report): void {
   checkClientCredentials(spec, report);
   checkJwt(spec, report);
   checkLogin(spec, report);
+  checkSigning(spec, report);
+}
+
+/** Modes that sign each call. */
+const SIGNING: readonly AuthMode[] = ['OAUTH1'];
+
+function checkSigning({ api, authMode, oauth1, connectionConfig = {} }: ProviderSpec, report: Report): void {
+  if ((api.auth.in === 'signature') !== SIGNING.includes(authMode)) {
+    report('api.auth', `is a signature exactly in the modes ${SIGNING.join(', ')}`);
+  }
+  for (const key of Object.keys(oauth1?.metadata ?? {})) {
+    if (!connectionConfig[key]?.automated)
+      report('oauth1.metadata', `connectionConfig.${key} is missing or not automated`);
+  }
 }
 
 /** Names that the stored credential has itself. */
@@ -141,12 +157,18 @@ export function isCustomerHole(hole: string): boolean {
 /** URL templates of the machine modes, by place. */
 export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string | undefined][] {
   const logins = loginRequestsOf(spec.login).map(([where, { url }]): [string, string] => [`${where}.url`, url]);
-  return [['clientCredentials.token.url', spec.clientCredentials?.token.url], ...logins];
+  return [
+    ['clientCredentials.token.url', spec.clientCredentials?.token.url],
+    ...logins,
+    ['oauth1.requestToken.url', spec.oauth1?.requestToken.url],
+    ['oauth1.authorize.url', spec.oauth1?.authorize.url],
+    ['oauth1.accessToken.url', spec.oauth1?.accessToken.url],
+  ];
 }
 
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
 export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
-  const { clientCredentials, jwt } = spec;
+  const { clientCredentials, jwt, oauth1 } = spec;
   const assertion = clientCredentials?.assertion;
   const claims = {
     ...(assertion?.audience !== undefined && { audience: assertion.audience }),
@@ -159,6 +181,9 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['jwt', jwt && { key: jwt.key }],
     ['jwt.header', jwt?.header],
     ['jwt.claims', jwt?.claims],
+    ['oauth1.requestToken.params', oauth1?.requestToken.params],
+    ['oauth1.authorize.params', oauth1?.authorize.params],
+    ['oauth1.accessToken.params', oauth1?.accessToken.params],
     ...loginRequestsOf(spec.login).flatMap(([where, request]): [string, Record<string, string> | undefined][] => [
       [`${where}.params`, request.params],
       [`${where}.headers`, request.headers],

@@ -20,6 +20,19 @@ export const jwtSchema = z.strictObject({
   split: z.strictObject({ field: text, at: text, into: z.tuple([holeName, holeName]) }).optional(),
 });
 
+/** `scopes` are those of OAuth 2. */
+export function oauth1Schema<S extends z.ZodType>(scopes: S) {
+  const step = z.strictObject({ url: text, params: templates.optional() });
+  return z.strictObject({
+    requestToken: step,
+    authorize: step,
+    accessToken: step,
+    signature: z.enum(['HMAC-SHA1', 'HMAC-SHA256', 'PLAINTEXT']),
+    scopes: scopes.optional(),
+    metadata: z.record(text, text).optional(),
+  });
+}
+
 const loginRequest = {
   url: text,
   method: z.enum(['POST', 'PUT', 'GET']).optional(),

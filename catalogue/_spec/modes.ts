@@ -29,6 +29,21 @@ export interface AssertionSpec {
   lifetimeSeconds?: number;
 }
 
+/**
+ * OAUTH1: OAuth 1.0a (RFC 5849). Every API call is signed, so `api.auth` is `{in: 'signature'}`. Scopes, where there are
+ * any, go to the authorize page as `scope`.
+ */
+export interface OAuth1Spec {
+  requestToken: { url: string; params?: Record<string, string> };
+  /** Extra query parameters are templates; those with an empty hole are left out. */
+  authorize: { url: string; params?: Record<string, string> };
+  accessToken: { url: string; params?: Record<string, string> };
+  signature: 'HMAC-SHA1' | 'HMAC-SHA256' | 'PLAINTEXT';
+  scopes?: ScopeSpec;
+  /** `connection_config` key → name in the answer that brings the access token. */
+  metadata?: Record<string, string>;
+}
+
 /** One request of a login. */
 export interface LoginRequestSpec {
   url: string;

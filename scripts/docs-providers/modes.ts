@@ -5,21 +5,36 @@ import type {
   LoginRequestSpec,
   LoginSpec,
   MachineClientAuth,
+  OAuth1Spec,
   ProviderSpec,
 } from '../../catalogue/_spec/index.ts';
 
 /** Title and lines of each section that this provider has. */
 export function modeSections(spec: ProviderSpec): [title: string, lines: string[]][] {
-  const { clientCredentials, jwt, login } = spec;
+  const { clientCredentials, jwt, login, oauth1 } = spec;
   return [
     ...section('Client credentials', clientCredentials && clientFacts(clientCredentials)),
     ...section('Signed token', jwt && jwtFacts(jwt)),
+    ...section('OAuth 1.0a', oauth1 && oauth1Facts(oauth1)),
     ...section('Login', login && loginFacts(login)),
   ];
 }
 
 function section(title: string, lines: string[] | undefined): [string, string[]][] {
   return lines === undefined ? [] : [[title, lines]];
+}
+
+function oauth1Facts(spec: OAuth1Spec): string[] {
+  const params = Object.entries(spec.authorize.params ?? {}).map(([name, value]) => `\`${name}=${value}\``);
+  return [
+    `Request token: POST \`${spec.requestToken.url}\``,
+    `Authorize: \`${spec.authorize.url}\`${params.length === 0 ? '' : ` with ${params.join(', ')}`}`,
+    `Access token: POST \`${spec.accessToken.url}\``,
+    `Every call is signed by ${spec.signature}, forms in the body included`,
+    ...(spec.scopes?.default === undefined
+      ? []
+      : [`Scopes: default ${spec.scopes.default.map((one) => `\`${one}\``).join(', ')}`]),
+  ];
 }
 
 function loginFacts({ steps = [], token, response }: LoginSpec): string[] {

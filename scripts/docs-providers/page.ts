@@ -63,10 +63,10 @@ function setUp(spec: ProviderSpec): string {
   const body = {
     provider: spec.name,
     unique_key: spec.name,
-    ...(spec.authMode === 'OAUTH2'
+    ...(spec.authMode === 'OAUTH2' || spec.authMode === 'OAUTH1'
       ? {
           credentials: {
-            type: 'OAUTH2',
+            type: spec.authMode,
             client_id: '…',
             client_secret: '…',
             ...(spec.oauth2?.scopes?.default === undefined ? {} : { scopes: spec.oauth2.scopes.default.join(',') }),
@@ -231,6 +231,8 @@ function authText(auth: ApiAuth): string {
       return `HTTP Basic, user \`${auth.username}\`, ${auth.password === '' ? 'empty password' : `password \`${auth.password}\``}`;
     case 'query':
       return `query parameter \`${auth.name}\``;
+    case 'signature':
+      return 'a signature of each request';
     case 'none':
       return 'none';
   }

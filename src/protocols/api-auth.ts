@@ -14,6 +14,7 @@ export type ApiCredential =
   | { type: 'OAUTH2'; access_token: string }
   | { type: 'API_KEY'; apiKey: string }
   | { type: 'BASIC'; username: string; password: string }
+  | { type: 'OAUTH1'; oauth_token: string; oauth_token_secret: string }
   | { type: MachineMode; token: string; fields: Readonly<Record<string, string>> }
   | { type: 'NONE' };
 
@@ -99,6 +100,8 @@ export function apiHeaders(input: TemplateInput & { credential: ApiCredential },
  */
 export function applyAuth(auth: ApiAuth, holes: Holes, headers: Record<string, string>, url: URL): string | undefined {
   if (auth.in === 'none') return undefined;
+  // The signature comes last, over the finished request: signing.ts.
+  if (auth.in === 'signature') return 'authorization';
   if (auth.in === 'query') {
     appendQuery(url, auth.name, required(auth.value, holes, 'none'));
     return undefined;
@@ -118,6 +121,8 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
       return { username: credential.username, password: credential.password };
     case 'NONE':
       return {};
+    case 'OAUTH1':
+      return { accessToken: credential.oauth_token };
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':

@@ -53,6 +53,8 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
       return { type: 'BASIC', username: 'user', password: 'password-canary' };
     case 'NONE':
       return { type: 'NONE' };
+    case 'OAUTH1':
+      return { type: 'OAUTH1', oauth_token: 'access-token-canary', oauth_token_secret: 'password-canary' };
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':

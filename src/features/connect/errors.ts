@@ -40,6 +40,7 @@ export const errors = defineErrors({
   },
   callback_err: { status: 400, message: 'The provider did not grant access.' },
   iss_err: { status: 400, message: 'The answer came from another issuer than the one asked. Nothing was stored.' },
+  request_token_external_error: { status: 400, message: 'The provider gave no request token.', retryable: true },
   token_err: { status: 400, message: 'The provider did not exchange the code for a token.', retryable: true },
   connection_test_failed: { status: 400, message: 'The credentials were not accepted by the provider.' },
   provider_unreachable: {
@@ -62,6 +63,7 @@ const SOCKET_TYPES: Record<string, string> = {
   integration_not_ready: 'provider_config_err',
   invalid_connection: 'connection_not_found',
   iss_err: 'callback_err',
+  request_token_external_error: 'token_err',
   provider_unreachable: 'token_err',
   server_error: 'unknown_err',
 };

@@ -24,7 +24,8 @@ import { errors, socketType } from './errors.ts';
 import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
 import { learnedValues } from './plan.ts';
 import { recordFailure, saveConnection } from './save.ts';
-import { flowPlace } from './start.ts';
+import { finishOAuth1 } from './finish-oauth1.ts';
+import { flowPlace } from './open-flow.ts';
 import { takeFlowOf } from './take-flow.ts';
 import { selectSessionById } from './store.ts';
 
@@ -117,6 +118,7 @@ async function run(
   if (flow.expiresAt.getTime() <= deps.clock.now()) throw errors.fail('state_err');
   if (used) throw errors.fail('unknown_connect_session_token');
 
+  if (attempt.integration.provider.oauth1 !== undefined) return finishOAuth1(deps, attempt, flow, secret, input.query);
   const oauth2 = await deps.integrations.oauth2Of(attempt.integration);
   const answer = readCallback(oauth2, input.query);
   // Stops a mix-up of servers before the code goes anywhere.

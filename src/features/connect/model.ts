@@ -38,6 +38,8 @@ export interface FlowSecret {
   connectionConfig: Record<string, unknown>;
   /** The customer's own OAuth client. */
   clientOverride?: { clientId: string; clientSecret: string } | undefined;
+  /** OAuth 1: the request token that the customer is asked to approve. */
+  requestToken?: { key: string; secret: string } | undefined;
   /** Where the browser goes afterwards, when there is no popup. Checked at start. */
   returnTo?: string | undefined;
 }

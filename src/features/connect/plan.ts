@@ -85,6 +85,7 @@ export function learnedKeys(provider: ProviderSpec): Set<string> {
     ...automated.map(([name]) => name),
     ...Object.keys(provider.oauth2?.response?.metadata ?? {}),
     ...(provider.oauth2?.callback.metadata ?? []),
+    ...Object.keys(provider.oauth1?.metadata ?? {}),
   ]);
 }
 
@@ -136,7 +137,7 @@ export function scopeProblem(spec: ScopeSpec | undefined, scopes: string[], prov
 
 /** The scopes to ask for: session, else integration, else provider. Errors: `invalid_scope`. */
 export function scopesOf(integration: Integration, defaults: ConfigDefaults | undefined): string[] {
-  const spec = integration.provider.oauth2?.scopes;
+  const spec = (integration.provider.oauth2 ?? integration.provider.oauth1)?.scopes;
   const override = defaults?.connection_config?.['oauth_scopes_override'];
   const configured = integration.client?.scopes ?? [];
   const scopes =

@@ -1,7 +1,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
-import { tlsOption, type Credential } from '../credentials/index.ts';
+import { signatureOf, tlsOption, type Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
@@ -16,7 +16,7 @@ const VERIFY_TIMEOUT_MS = 10_000;
  * Errors: `connection_test_failed` with a sentence the customer can act on.
  */
 export async function verifyCredential(
-  deps: Pick<ConnectDeps, 'upstream'> & { integrations: Pick<ConnectDeps['integrations'], 'targetUrl'> },
+  deps: Pick<ConnectDeps, 'upstream' | 'clock'> & { integrations: Pick<ConnectDeps['integrations'], 'targetUrl'> },
   integration: Integration,
   connectionConfig: Record<string, unknown>,
   credential: Credential,
@@ -34,11 +34,15 @@ export async function verifyCredential(
       credential,
       path: verification.path,
     });
-    const response = await deps.upstream.call({
+    const request = {
       method: verification.method,
       url: deps.integrations.targetUrl(integration, url),
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
+    };
+    Object.assign(request.headers, signatureOf({ integration, credential }, request, deps.clock.now()));
+    const response = await deps.upstream.call({
+      ...request,
       timeoutMs: VERIFY_TIMEOUT_MS,
       ...tlsOption(provider, credential),
     });

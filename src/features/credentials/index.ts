@@ -28,6 +28,6 @@ export type {
 export { credentialErrors } from './errors.ts';
 export { credentialRoutes, type CredentialRouteDeps } from './routes/index.ts';
 export { createCredentials } from './service.ts';
-export { clientOf, tlsOf, tlsOption } from './renewal.ts';
+export { clientOf, signatureOf, tlsOf, tlsOption } from './renewal.ts';
 export { obtainToken } from './obtain.ts';
 export { accessSecretOf } from './seal.ts';

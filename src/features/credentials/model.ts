@@ -25,6 +25,7 @@ export type Credential =
   | { type: 'API_KEY'; apiKey: string }
   | { type: 'BASIC'; username: string; password: string }
   | { type: 'NONE' }
+  | { type: 'OAUTH1'; oauth_token: string; oauth_token_secret: string; raw: Record<string, unknown> }
   | MachineCredential;
 
 /** A credential that brings its own next token; on the wire the fields stand beside the token. */

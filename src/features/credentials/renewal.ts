@@ -11,6 +11,7 @@ import {
 } from '../../protocols/machine-token/index.ts';
 import { readTokenAnswer, refreshRequest, type HttpAnswer, type TokenAnswer } from '../../protocols/oauth2/index.ts';
 import { parseBody } from '../../protocols/oauth2/parse-body.ts';
+import { signerOf } from '../../protocols/signing.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
 import type { Context } from './context.ts';
@@ -184,6 +185,17 @@ export function clientOf(live: Pick<LiveConnection, 'credential' | 'integration'
 /** The TLS client certificate that goes with every call of this credential, where the provider takes one. */
 export function tlsOf(provider: ProviderSpec, credential: Credential): ClientCertificate | undefined {
   return isMachine(credential) ? clientCertificateOf(provider, credential.fields) : undefined;
+}
+
+/** The signature of one small call of ours, for providers that want it; undefined entries are not sent. */
+export function signatureOf(
+  live: Pick<LiveConnection, 'credential' | 'integration'>,
+  request: { method: string; url: URL; headers: Record<string, string>; body?: string | undefined },
+  nowMs: number,
+): Record<string, string> {
+  const { integration, credential } = live;
+  const signer = signerOf(integration.provider, credential, integration.client);
+  return signer?.sign({ ...request, body: Buffer.from(request.body ?? '', 'utf8'), nowMs }) ?? {};
 }
 
 /** The same as a part of an upstream request. */

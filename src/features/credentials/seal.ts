@@ -23,6 +23,8 @@ export function accessSecretOf(credential: Credential): string | undefined {
       return `${credential.username}:${credential.password}`;
     case 'NONE':
       return undefined;
+    case 'OAUTH1':
+      return credential.oauth_token;
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':

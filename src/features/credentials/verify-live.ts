@@ -3,7 +3,7 @@ import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
 import type { Context } from './context.ts';
 import type { LiveConnection } from './model.ts';
-import { tlsOption } from './renewal.ts';
+import { signatureOf, tlsOption } from './renewal.ts';
 
 /** The caller waits for this beside its own 401. */
 const VERIFY_TIMEOUT_MS = 5_000;
@@ -25,11 +25,15 @@ export async function verifyLive(context: Context, live: LiveConnection): Promis
       credential: live.credential,
       path: verification.path,
     });
-    const { status } = await context.upstream.call({
+    const request = {
       method: verification.method,
       url: context.integrations.targetUrl(integration, url),
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
+    };
+    Object.assign(request.headers, signatureOf(live, request, context.clock.now()));
+    const { status } = await context.upstream.call({
+      ...request,
       timeoutMs: VERIFY_TIMEOUT_MS,
       ...tlsOption(provider, live.credential),
     });

@@ -3,7 +3,7 @@ import { isHawserError } from '../../base/errors.ts';
 import { disconnectRequest, readDisconnectAnswer } from '../../protocols/disconnect.ts';
 import { chosenOAuth2, revocationRequest, type HttpRequest } from '../../protocols/oauth2/index.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
-import { clientOf, tlsOption, type Credential } from '../credentials/index.ts';
+import { clientOf, signatureOf, tlsOption, type Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { DisconnectDeps } from './model.ts';
 
@@ -27,10 +27,14 @@ export async function letGo(
   const startedAtMs = deps.clock.monotonicMs();
   const send = async (request: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>) => {
     const leftMs = PROVIDER_DEADLINE_MS - (deps.clock.monotonicMs() - startedAtMs);
+    const url = deps.integrations.targetUrl(integration, request.url);
     const answer = await deps.upstream.call({
       method: request.method,
-      url: deps.integrations.targetUrl(integration, request.url),
-      headers: request.headers,
+      url,
+      headers: {
+        ...request.headers,
+        ...signatureOf({ integration, credential: grant }, { ...request, url }, deps.clock.now()),
+      },
       ...(request.body === undefined ? {} : { body: request.body }),
       timeoutMs: Math.max(1, leftMs),
       bodyBytesMax: ANSWER_BYTES_MAX,

@@ -3,7 +3,8 @@ import type { Sql } from '../../platform/postgres/index.ts';
 
 /** The app's own registration at the provider. */
 export interface ClientCredentials {
-  type: 'OAUTH2';
+  /** The mode it is for. */
+  type: 'OAUTH2' | 'OAUTH1';
   clientId: string;
   clientSecret: string;
   /** Asked for on every connect; empty: the provider's default. */
@@ -18,7 +19,7 @@ export interface Integration {
   uniqueKey: string;
   provider: ProviderSpec;
   displayName: string | undefined;
-  /** Present for OAUTH2 providers. */
+  /** Present for the modes in which the app is registered at the provider. */
   client: ClientCredentials | undefined;
   /** Values of the provider's `integrationConfig` fields. */
   integrationConfig: Record<string, string>;

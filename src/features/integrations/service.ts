@@ -181,13 +181,14 @@ function checkInput(
   client: ClientCredentials | undefined,
   config: Record<string, string>,
 ): void {
-  if (provider.authMode === 'OAUTH2' && client === undefined) {
+  const needsClient = provider.authMode === 'OAUTH2' || provider.authMode === 'OAUTH1';
+  if (needsClient && client?.type !== provider.authMode) {
     throw invalid(
       'credentials',
-      `${provider.displayName} needs credentials of type OAUTH2 (client_id, client_secret).`,
+      `${provider.displayName} needs credentials of type ${provider.authMode} (client_id, client_secret).`,
     );
   }
-  if (provider.authMode !== 'OAUTH2' && client !== undefined) {
+  if (!needsClient && client !== undefined) {
     throw invalid('credentials', `${provider.displayName} takes no credentials in the integration.`);
   }
   const fields = provider.integrationConfig ?? {};
@@ -202,7 +203,7 @@ function checkInput(
       errors.push({ code: 'custom', message: `${field.title} is required.`, path: ['integration_config', name] });
     }
   }
-  const allowed = provider.oauth2?.scopes?.allowed;
+  const allowed = (provider.oauth2 ?? provider.oauth1)?.scopes?.allowed;
   for (const scope of client?.scopes ?? []) {
     if (allowed !== undefined && !allowed.includes(scope)) {
       const message = `${provider.displayName} has no scope "${scope}". It has: ${allowed.join(', ')}.`;

@@ -40,7 +40,7 @@ export const updateBody = z.strictObject({ unique_key: PROVIDER_CONFIG_KEY.optio
 export function readClient(body: z.output<typeof clientBody> | undefined): ClientCredentials | undefined {
   if (body === undefined) return undefined;
   return {
-    type: 'OAUTH2',
+    type: body.type === 'OAUTH1' ? 'OAUTH1' : 'OAUTH2',
     clientId: body.client_id,
     clientSecret: body.client_secret,
     scopes: (body.scopes ?? '').split(',').filter((scope) => scope !== ''),

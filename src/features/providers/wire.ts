@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FieldSpec, Fields, OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import type { FieldSpec, Fields, OAuth1Spec, OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
 
 const fieldShape = z.object({
   type: z.literal('string'),
@@ -40,6 +40,8 @@ export const wireProviderShape = z.object({
   disable_pkce: z.boolean().optional(),
   body_format: z.string().optional(),
   token_request_auth_method: z.string().optional(),
+  request_url: z.string().optional(),
+  signature_method: z.string().optional(),
   require_client_certificate: z.boolean().optional(),
   authorization_code_param_in_callback: z.string().optional(),
   token_response_metadata: z.array(z.string()).optional(),
@@ -117,7 +119,8 @@ function wireOAuth2(oauth2: OAuth2Spec): Partial<WireProvider> {
 }
 
 /** The token endpoint of the modes without a customer's consent (wire contract H.3, H.4). */
-function wireMachine({ clientCredentials, login }: ProviderSpec): Partial<WireProvider> {
+function wireMachine({ clientCredentials, login, oauth1 }: ProviderSpec): Partial<WireProvider> {
+  if (oauth1 !== undefined) return wireOAuth1(oauth1);
   if (login !== undefined) {
     const { token } = login;
     return { token_url: token.url, token_params: token.params, body_format: token.body };
@@ -133,6 +136,19 @@ function wireMachine({ clientCredentials, login }: ProviderSpec): Partial<WirePr
     default_scopes: scopes?.default,
     allowed_scopes: scopes?.allowed,
     require_client_certificate: certificate === 'required' ? true : undefined,
+  };
+}
+
+function wireOAuth1(oauth1: OAuth1Spec): Partial<WireProvider> {
+  return {
+    request_url: oauth1.requestToken.url,
+    authorization_url: oauth1.authorize.url,
+    authorization_params: oauth1.authorize.params,
+    token_url: oauth1.accessToken.url,
+    signature_method: oauth1.signature,
+    scope_separator: oauth1.scopes?.separator,
+    default_scopes: oauth1.scopes?.default,
+    allowed_scopes: oauth1.scopes?.allowed,
   };
 }
 

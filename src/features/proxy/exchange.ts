@@ -15,6 +15,7 @@ import { HawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import { UpstreamFailure, type StreamHandle, type StreamSink } from '../../platform/upstream/index.ts';
 import type { HeaderRecord } from '../../protocols/http.ts';
+import type { Signer } from '../../protocols/signing.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { recordCall } from './activity.ts';
 import { collectBody, countBody, StallMeter } from './caller-body.ts';
@@ -59,6 +60,8 @@ export class Exchange implements StreamSink, ReplyEvents {
   readonly #attempt: Attempt;
   /** The body is small enough to be at hand before anything is sent. */
   readonly #collects: boolean;
+  /** The signature covers a body that is too large, or of unknown length. */
+  readonly #isUnsignable: boolean;
   readonly #stall = new StallMeter();
   #live: LiveConnection;
   #dispatchable: Dispatchable;
@@ -79,7 +82,9 @@ export class Exchange implements StreamSink, ReplyEvents {
   constructor(deps: ExchangeDeps, input: ExchangeInput) {
     const { call, live } = input;
     const { limits } = deps;
-    const keepMax = call.retries > 0 ? limits.retryReplayBytesMax : limits.replayBytesMax;
+    const replayMax = call.retries > 0 ? limits.retryReplayBytesMax : limits.replayBytesMax;
+    const signsBody = input.dispatchable.signer?.needsBody(call.headers.get('content-type') ?? '') === true;
+    const keepMax = signsBody ? Math.max(replayMax, limits.signedBodyBytesMax) : replayMax;
     const idempotencyHeader = live.integration.provider.api.idempotencyHeader?.toLowerCase();
     this.#deps = deps;
     this.#call = call;
@@ -90,6 +95,7 @@ export class Exchange implements StreamSink, ReplyEvents {
     this.#reply = new Reply(input.response, call, input.ownHeaders, limits, this);
     this.#startedAtMs = deps.clock.monotonicMs();
     this.#collects = call.body?.length !== undefined && call.body.length <= keepMax;
+    this.#isUnsignable = signsBody && call.body !== undefined && !this.#collects;
     this.#attempt = {
       call,
       made: 0,
@@ -102,6 +108,12 @@ export class Exchange implements StreamSink, ReplyEvents {
 
   /** Starts the call. Nothing is thrown: every end is told to the caller. */
   start(): void {
+    if (this.#isUnsignable) {
+      const bytes = this.#deps.limits.signedBodyBytesMax;
+      const message = `This provider wants the body signed: send its length, and at most ${bytes} bytes.`;
+      this.#refuse(proxyErrors.fail('request_too_large', { message }));
+      return;
+    }
     if (this.#call.body !== undefined) this.#deps.watched.add(this);
     if (!this.#collects) this.#begin();
     else {
@@ -134,7 +146,7 @@ export class Exchange implements StreamSink, ReplyEvents {
 
   #dispatch(): void {
     const { limits, upstream } = this.#deps;
-    const { target } = this.#dispatchable;
+    const { target, signer } = this.#dispatchable;
     let { headers } = this.#dispatchable;
     const streamed = this.#call.body !== undefined && !this.#collects;
     if (streamed) {
@@ -142,6 +154,7 @@ export class Exchange implements StreamSink, ReplyEvents {
       if (length !== undefined) headers = [...headers, ['content-length', String(length)]];
       else countBody(this.#request, limits.requestBytesMax, () => this.#onTooLarge());
     }
+    if (signer !== undefined) headers = [...headers, ...this.#signed(signer, headers)];
     this.#phase = 'sending';
     this.#held = [];
     this.#holdsForBody = false;
@@ -166,6 +179,22 @@ export class Exchange implements StreamSink, ReplyEvents {
       void this.#claim?.failed(true);
       this.#refuse(error);
     }
+  }
+
+  /** Made anew for each try: a nonce or a date is good for one. */
+  #signed(signer: Signer, headers: readonly [string, string][]): [string, string][] {
+    const { target } = this.#dispatchable;
+    const at = target.requestTarget.indexOf('?');
+    return Object.entries(
+      signer.sign({
+        method: this.#call.method,
+        url: target.url,
+        query: at === -1 ? '' : target.requestTarget.slice(at + 1),
+        headers: Object.fromEntries(headers),
+        body: this.#body ?? Buffer.alloc(0),
+        nowMs: this.#deps.clock.now(),
+      }),
+    );
   }
 
   #onTooLarge(): void {

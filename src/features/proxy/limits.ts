@@ -18,6 +18,8 @@ export interface ProxyLimits {
   replayBytesMax: number;
   /** The same when the caller asked for retries: it accepts the memory and the delay. */
   retryReplayBytesMax: number;
+  /** A body that the signature of the request covers must be at hand whole. */
+  signedBodyBytesMax: number;
   /** Forwarded headers. Real calls carry fewer than 20. */
   headersMax: number;
   /** Names and values of the forwarded headers together; Node's own limit for a whole head is 16 KiB. */
@@ -38,6 +40,7 @@ export const PROXY_LIMITS: ProxyLimits = {
   inflateRatioMax: 200,
   replayBytesMax: 64 * 1024,
   retryReplayBytesMax: 1024 ** 2,
+  signedBodyBytesMax: 8 * 1024 ** 2,
   headersMax: 100,
   headerBytesMax: 16 * 1024,
   retryWaitMsMax: 10 * 60_000,

@@ -3,6 +3,7 @@ import { isHawserError } from '../../base/errors.ts';
 import { apiHeaders, baseUrl } from '../../protocols/api-auth.ts';
 import { validHeader } from '../../protocols/http.ts';
 import type { ClientCertificate } from '../../protocols/machine-token/index.ts';
+import { signerOf, type Signer } from '../../protocols/signing.ts';
 import { tlsOf, type LiveConnection } from '../credentials/index.ts';
 import { joinEndpoint, type Target } from './endpoint.ts';
 import { proxyErrors } from './errors.ts';
@@ -27,6 +28,7 @@ interface Prepared {
   /** Headers and query parameters that carry the credential. */
   secretHeaders: string[];
   secretQuery: string[];
+  signer: Signer | undefined;
   /** The connection's own TLS client certificate. */
   tls: ClientCertificate | undefined;
 }
@@ -36,6 +38,8 @@ export interface Dispatchable {
   headers: [string, string][];
   /** True when the provider is asked with our credential at its own address, so that a 401 speaks about it. */
   usesCredential: boolean;
+  /** Signs each try of the request, for providers that want that. */
+  signer: Signer | undefined;
   /** Presented to the provider at its own address only. */
   tls: ClientCertificate | undefined;
 }
@@ -86,6 +90,7 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       queryNames: [...scratch.searchParams.keys()],
       secretHeaders,
       secretQuery,
+      signer: signerOf(integration.provider, credential, integration.client),
       tls: tlsOf(integration.provider, credential),
     };
   }
@@ -127,10 +132,13 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
         headers.push(['accept', DEFAULT_ACCEPT]);
       }
       const atHome = call.baseUrlOverride === undefined;
+      const own = bringsOwn(call, prepared);
       return {
         target,
         headers,
-        usesCredential: atHome && !bringsOwn(call, prepared),
+        usesCredential: atHome && !own,
+        // A signature is made for one host: it is worth nothing elsewhere.
+        signer: own ? undefined : prepared.signer,
         tls: atHome ? prepared.tls : undefined,
       };
     },

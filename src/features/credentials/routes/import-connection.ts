@@ -41,6 +41,11 @@ const credentialsBody = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('BASIC'), username: z.string().max(1_024), password: z.string().max(1_024) }),
   z.strictObject({ type: z.literal('NONE') }),
   z.strictObject({
+    type: z.literal('OAUTH1'),
+    oauth_token: z.string().min(1).max(2_048),
+    oauth_token_secret: z.string().min(1).max(2_048),
+  }),
+  z.strictObject({
     type: z.literal('OAUTH2_CC'),
     token: z.string().min(1).max(4_096),
     expires_at: expiresAt,
@@ -55,6 +60,7 @@ const credentialsBody = z.discriminatedUnion('type', [
 function toCredential(body: z.output<typeof credentialsBody>): Credential {
   switch (body.type) {
     case 'OAUTH2':
+    case 'OAUTH1':
       return { ...body, raw: {} };
     case 'OAUTH2_CC': {
       const { type, token: value, expires_at, ...form } = body;

@@ -16,6 +16,8 @@ const body = z.strictObject({
   expires_in: z.coerce.number().int().positive().optional(),
   no_expiration: z.boolean().optional(),
   api_key: z.string().min(1).optional(),
+  oauth_token: z.string().min(1).max(2_048).optional(),
+  oauth_token_secret: z.string().min(1).max(2_048).optional(),
   username: z.string().optional(),
   password: z.string().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
@@ -65,8 +67,14 @@ function readCredential(input: z.output<typeof body>, nowMs: number): Credential
     };
   }
   if (input.api_key !== undefined) return { type: 'API_KEY', apiKey: input.api_key };
+  if (input.oauth_token !== undefined && input.oauth_token_secret !== undefined) {
+    const { oauth_token, oauth_token_secret } = input;
+    return { type: 'OAUTH1', oauth_token, oauth_token_secret, raw: {} };
+  }
   if (input.username !== undefined) {
     return { type: 'BASIC', username: input.username, password: input.password ?? '' };
   }
-  throw connectionErrors.fail('invalid_body', { message: 'Give access_token, api_key or username and password.' });
+  throw connectionErrors.fail('invalid_body', {
+    message: 'Give access_token, api_key, oauth_token and oauth_token_secret, or username and password.',
+  });
 }

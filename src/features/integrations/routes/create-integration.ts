@@ -34,9 +34,9 @@ export function createIntegrationRoute({ integrations, serverUrl }: IntegrationR
 
 /** The catalogue's providers take client credentials of one type. Errors: `invalid_body`. */
 export function assertType(type: string | undefined): void {
-  if (type === undefined || type === 'OAUTH2') return;
+  if (type === undefined || type === 'OAUTH2' || type === 'OAUTH1') return;
   throw integrationErrors.fail('invalid_body', {
-    message: `Credentials of type ${type} do not fit this provider. Use OAUTH2.`,
-    errors: [{ code: 'custom', message: 'Use OAUTH2.', path: ['credentials', 'type'] }],
+    message: `Credentials of type ${type} do not fit this provider. Use OAUTH2 or OAUTH1.`,
+    errors: [{ code: 'custom', message: 'Use OAUTH2 or OAUTH1.', path: ['credentials', 'type'] }],
   });
 }
