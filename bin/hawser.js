@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const MINIMUM = [22, 18];
+const MINIMUM = [22, 19];
 const built = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
 const source = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const brought = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
