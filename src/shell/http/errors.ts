@@ -127,7 +127,11 @@ export function sendError(log: Log, request: FastifyRequest, reply: FastifyReply
   return reply.code(error.status).send(envelope(error));
 }
 
+const STACK_CHARS_MAX = 4_000;
+
 /** Where an unexpected error was thrown: file and line, never values. */
 function firstFrame(error: unknown): string | undefined {
-  return error instanceof Error ? /\((?:.*\/)?(src\/.*?)\)/.exec(error.stack ?? '')?.[1] : undefined;
+  if (!(error instanceof Error)) return undefined;
+  // The message is in the stack too, and may be long.
+  return /\((?:.*\/)?(src\/.*?)\)/.exec((error.stack ?? '').slice(0, STACK_CHARS_MAX))?.[1];
 }
