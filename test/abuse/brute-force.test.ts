@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { callApi, startTestApp, type TestApp } from '../support/app.ts';
+import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { rememberingLog } from '../flows/connect-helpers.ts';
 import { startMatrix, type Matrix } from '../support/matrix.ts';
@@ -225,5 +226,39 @@ describe('abuse 39: the limit of calls', () => {
     expect(statuses[30]).toBe(429);
     time.push(60_000);
     expect((await call(dev.key)).status).toBe(200);
+  });
+});
+
+describe('abuse 39: the settings', () => {
+  it('abuse 39: trust nobody and limit guesses unless told otherwise', () => {
+    expect(readConfig('start', {})).toMatchObject({ trustedProxies: [], authFailuresPerMinute: 10 });
+  });
+
+  it('abuse 39: trusted proxies are addresses and ranges; a name, everybody or a slip of the pen is no start', () => {
+    const read = (text: string): string[] => readConfig('start', { HAWSER_TRUSTED_PROXIES: text }).trustedProxies;
+    expect(read('10.0.0.7, 10.1.0.0/16 ::1,2001:db8::/32')).toEqual([
+      '10.0.0.7',
+      '10.1.0.0/16',
+      '::1',
+      '2001:db8::/32',
+    ]);
+    for (const wrong of [
+      'localhost',
+      '*',
+      'true',
+      '0.0.0.0/0',
+      '::/0',
+      '10.0.0.0/33',
+      '10.0.0',
+      '10.0.0.7/',
+      '10.0.0.7/8/8',
+      '1',
+      '::1/129',
+      'fe80::1%eth0',
+      '10.0.0.0/-1',
+    ]) {
+      // prettier-ignore
+      expect(() => read(wrong), wrong).toThrow(/HAWSER_TRUSTED_PROXIES/);
+    }
   });
 });
