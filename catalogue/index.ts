@@ -8,6 +8,7 @@ import type { ProviderSpec } from './_spec/index.ts';
 import appleAppStore from './apple-app-store.ts';
 import ashby from './ashby.ts';
 import atlassian from './atlassian.ts';
+import awsSigv4 from './aws-sigv4.ts';
 import box from './box.ts';
 import checkbook from './checkbook.ts';
 import checkbookSandbox from './checkbook-sandbox.ts';
@@ -50,6 +51,7 @@ const all: ProviderSpec[] = [
   appleAppStore,
   ashby,
   atlassian,
+  awsSigv4,
   box,
   checkbook,
   checkbookSandbox,

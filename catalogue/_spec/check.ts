@@ -61,6 +61,7 @@ const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
   JWT: ['accessToken'],
   TWO_STEP: ['accessToken'],
   OAUTH1: ['accessToken'],
+  AWS_SIGV4: [],
 };
 
 function checkMode(spec: ProviderSpec, report: Report): void {

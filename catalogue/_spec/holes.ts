@@ -22,7 +22,7 @@ export const DISCONNECT_HOLES: readonly string[] = ['clientSecret', 'refreshToke
 
 /** Modes whose form is used by name, `${credentials.x}`; API_KEY and BASIC have holes of their own. */
 export function hasCustomerHoles(provider: ProviderSpec): boolean {
-  return ['OAUTH2_CC', 'JWT', 'TWO_STEP'].includes(provider.authMode);
+  return ['OAUTH2_CC', 'JWT', 'TWO_STEP', 'AWS_SIGV4'].includes(provider.authMode);
 }
 
 /** One per provider: the tables never change while the program runs. */

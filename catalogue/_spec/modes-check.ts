@@ -11,6 +11,7 @@ const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
   JWT: 'jwt',
   TWO_STEP: 'login',
   OAUTH1: 'oauth1',
+  AWS_SIGV4: 'sigv4',
 };
 
 /**
@@ -26,6 +27,7 @@ const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly stri
   JWT: 'own',
   TWO_STEP: 'own',
   OAUTH1: { always: [] },
+  AWS_SIGV4: { always: ['role_arn', 'region'], maybe: ['external_id'] },
 };
 
 /** Reports parts of other modes, and a form that is not the mode's. */
@@ -59,7 +61,7 @@ export function checkModes(spec: ProviderSpec, report: Report): void {
 }
 
 /** Modes that sign each call. */
-const SIGNING: readonly AuthMode[] = ['OAUTH1'];
+const SIGNING: readonly AuthMode[] = ['OAUTH1', 'AWS_SIGV4'];
 
 function checkSigning({ api, authMode, oauth1, connectionConfig = {} }: ProviderSpec, report: Report): void {
   if ((api.auth.in === 'signature') !== SIGNING.includes(authMode)) {
@@ -163,12 +165,13 @@ export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string
     ['oauth1.requestToken.url', spec.oauth1?.requestToken.url],
     ['oauth1.authorize.url', spec.oauth1?.authorize.url],
     ['oauth1.accessToken.url', spec.oauth1?.accessToken.url],
+    ['sigv4.stsUrl', spec.sigv4?.stsUrl],
   ];
 }
 
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
 export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
-  const { clientCredentials, jwt, oauth1 } = spec;
+  const { clientCredentials, jwt, oauth1, sigv4 } = spec;
   const assertion = clientCredentials?.assertion;
   const claims = {
     ...(assertion?.audience !== undefined && { audience: assertion.audience }),
@@ -184,6 +187,7 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['oauth1.requestToken.params', oauth1?.requestToken.params],
     ['oauth1.authorize.params', oauth1?.authorize.params],
     ['oauth1.accessToken.params', oauth1?.accessToken.params],
+    ['sigv4', sigv4 && { service: sigv4.service, region: sigv4.region }],
     ...loginRequestsOf(spec.login).flatMap(([where, request]): [string, Record<string, string> | undefined][] => [
       [`${where}.params`, request.params],
       [`${where}.headers`, request.headers],

@@ -33,6 +33,13 @@ export function oauth1Schema<S extends z.ZodType>(scopes: S) {
   });
 }
 
+export const sigv4Schema = z.strictObject({
+  service: text,
+  region: text,
+  stsUrl: text,
+  unsignedPayload: z.array(text).min(1).optional(),
+});
+
 const loginRequest = {
   url: text,
   method: z.enum(['POST', 'PUT', 'GET']).optional(),

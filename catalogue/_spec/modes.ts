@@ -44,6 +44,21 @@ export interface OAuth1Spec {
   metadata?: Record<string, string>;
 }
 
+/**
+ * AWS_SIGV4: a role of the customer's account is assumed with the integration's own keys (STS), and every call is signed
+ * with the temporary ones, so `api.auth` is `{in: 'signature'}`. The form has `role_arn`, `region` and `external_id`; the
+ * region is also learned as `connectionConfig.region`, for addresses.
+ */
+export interface SigV4Spec {
+  /** Template of the service's name in the signature. */
+  service: string;
+  /** Template of the region. */
+  region: string;
+  stsUrl: string;
+  /** Services that take a body which is not hashed: such bodies are streamed. Others are read whole before they go. */
+  unsignedPayload?: string[];
+}
+
 /** One request of a login. */
 export interface LoginRequestSpec {
   url: string;

@@ -7,15 +7,17 @@ import type {
   MachineClientAuth,
   OAuth1Spec,
   ProviderSpec,
+  SigV4Spec,
 } from '../../catalogue/_spec/index.ts';
 
 /** Title and lines of each section that this provider has. */
 export function modeSections(spec: ProviderSpec): [title: string, lines: string[]][] {
-  const { clientCredentials, jwt, login, oauth1 } = spec;
+  const { clientCredentials, jwt, login, oauth1, sigv4 } = spec;
   return [
     ...section('Client credentials', clientCredentials && clientFacts(clientCredentials)),
     ...section('Signed token', jwt && jwtFacts(jwt)),
     ...section('OAuth 1.0a', oauth1 && oauth1Facts(oauth1)),
+    ...section('AWS Signature Version 4', sigv4 && sigv4Facts(sigv4)),
     ...section('Login', login && loginFacts(login)),
   ];
 }
@@ -34,6 +36,16 @@ function oauth1Facts(spec: OAuth1Spec): string[] {
     ...(spec.scopes?.default === undefined
       ? []
       : [`Scopes: default ${spec.scopes.default.map((one) => `\`${one}\``).join(', ')}`]),
+  ];
+}
+
+function sigv4Facts({ service, region, stsUrl, unsignedPayload }: SigV4Spec): string[] {
+  return [
+    `Temporary keys: AssumeRole at \`${stsUrl}\` with the integration's own keys, for an hour`,
+    `Every call is signed for service \`${service}\` and region \`${region}\``,
+    unsignedPayload === undefined
+      ? 'A body is read whole before it is sent: its hash is signed'
+      : `A body is read whole before it is sent, but for: ${unsignedPayload.map((name) => `\`${name}\``).join(', ')}`,
   ];
 }
 

@@ -63,7 +63,7 @@ function setUp(spec: ProviderSpec): string {
   const body = {
     provider: spec.name,
     unique_key: spec.name,
-    ...(spec.authMode === 'OAUTH2' || spec.authMode === 'OAUTH1'
+    ...(['OAUTH2', 'OAUTH1', 'AWS_SIGV4'].includes(spec.authMode)
       ? {
           credentials: {
             type: spec.authMode,

@@ -15,7 +15,12 @@ export type ApiCredential =
   | { type: 'API_KEY'; apiKey: string }
   | { type: 'BASIC'; username: string; password: string }
   | { type: 'OAUTH1'; oauth_token: string; oauth_token_secret: string }
-  | { type: MachineMode; token: string; fields: Readonly<Record<string, string>> }
+  | {
+      type: MachineMode;
+      token: string;
+      fields: Readonly<Record<string, string>>;
+      raw: Readonly<Record<string, unknown>>;
+    }
   | { type: 'NONE' };
 
 export const apiErrors = defineErrors({
@@ -126,6 +131,7 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':
+    case 'AWS_SIGV4':
       return { accessToken: credential.token, ...customerHoles(credential.fields) };
   }
 }

@@ -1,35 +1,21 @@
 /** Providers that want every request signed: what the signature needs of the request, and the headers it adds. Pure. */
-import type { ProviderSpec } from '../../catalogue/_spec/index.ts';
 import type { ApiCredential } from './api-auth.ts';
+import { holesFor, type TemplateInput } from './input.ts';
+import { customerHoles } from './machine-token/index.ts';
 import { authorizationHeader, newNonce } from './oauth1/index.ts';
 import type { OAuthClient } from './oauth2/request.ts';
+import type { Signer } from './signable.ts';
+import { placeOf, sigV4Signer } from './sigv4/index.ts';
 
-/** A request as it will go out, but for the signature. */
-export interface Signable {
-  method: string;
-  url: URL;
-  /** Query as sent, when it differs from the URL's form. Without `?`. */
-  query?: string;
-  /** Lower-case names. */
-  headers: Readonly<Record<string, string>>;
-  /** Empty: no body, or one that the signature does not cover. */
-  body: Buffer;
-  nowMs: number;
-}
-
-export interface Signer {
-  /** True when the whole body must be at hand for a request with this content type. */
-  needsBody(contentType: string): boolean;
-  /** Headers to add, names in lower case. */
-  sign(request: Signable): Record<string, string>;
-}
+export type { Signable, Signer } from './signable.ts';
 
 /** Undefined for a provider whose credential goes into a header or the query as it is. */
 export function signerOf(
-  provider: ProviderSpec,
+  input: TemplateInput,
   credential: ApiCredential,
   client: OAuthClient | undefined,
 ): Signer | undefined {
+  const { provider } = input;
   if (provider.api.auth.in !== 'signature') return undefined;
   if (credential.type === 'OAUTH1' && provider.oauth1 !== undefined && client !== undefined) {
     const method = provider.oauth1.signature;
@@ -57,6 +43,12 @@ export function signerOf(
         ),
       }),
     };
+  }
+  if (credential.type === 'AWS_SIGV4' && provider.sigv4 !== undefined) {
+    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = credential.raw;
+    if (typeof accessKeyId !== 'string' || typeof secretAccessKey !== 'string') return undefined;
+    const place = placeOf(provider.sigv4, holesFor(input, customerHoles(credential.fields)));
+    return sigV4Signer(provider.sigv4, { accessKeyId, secretAccessKey, sessionToken: credential.token }, place);
   }
   return undefined;
 }

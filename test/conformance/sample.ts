@@ -58,7 +58,13 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':
-      return { type: provider.authMode, token: 'access-token-canary', fields: valuesFor(provider.credentials) };
+    case 'AWS_SIGV4':
+      return {
+        type: provider.authMode,
+        token: 'access-token-canary',
+        fields: valuesFor(provider.credentials),
+        raw: {},
+      };
     default:
       throw new Error(`no sample credential for ${provider.authMode}`);
   }

@@ -104,7 +104,7 @@ describe('typed credentials', () => {
     expect(kept.status).toBe(200);
   });
 
-  it.each(['/auth/tba/x', '/auth/bill/x', '/auth/signature/x', '/auth/aws-sigv4/x', '/auth/oauth-outbound/x'])(
+  it.each(['/auth/tba/x', '/auth/bill/x', '/auth/signature/x', '/auth/oauth-outbound/x'])(
     '%s is answered in words',
     async (path) => {
       const answer = await post(path, 'x', { any: 'thing' });

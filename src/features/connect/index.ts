@@ -24,6 +24,7 @@ import { saveUnsupportedRoutes } from './routes/save-unsupported.ts';
 import { saveApiKeyRoute } from './routes/save-api-key.ts';
 import { saveOwnFormRoutes } from './routes/save-own-form.ts';
 import { saveClientCredentialsRoute } from './routes/save-client-credentials.ts';
+import { saveAwsRoute } from './routes/save-aws.ts';
 import { saveBasicRoute } from './routes/save-basic.ts';
 import { saveUnauthenticatedRoute } from './routes/save-unauthenticated.ts';
 import { showConnectPageRoute } from './routes/show-connect-page.ts';
@@ -81,6 +82,7 @@ export function createConnect(deps: ConnectDeps): Connect {
       finishOAuthRoute(deps, assets, sockets),
       saveApiKeyRoute(deps),
       saveBasicRoute(deps),
+      saveAwsRoute(deps),
       saveClientCredentialsRoute(deps),
       ...saveOwnFormRoutes(deps),
       saveUnauthenticatedRoute(deps),

@@ -19,7 +19,7 @@ export interface MadeCredential {
  */
 export async function makeCredential(
   deps: ConnectDeps,
-  { integration }: Attempt,
+  { integration, defaults: fixed }: Attempt,
   connectionConfig: Record<string, unknown>,
   { credential, mode }: TypedCredential,
 ): Promise<MadeCredential> {
@@ -28,7 +28,14 @@ export async function makeCredential(
   }
   const { provider } = integration;
   if (!isMachineMode(mode)) throw errors.fail('invalid_auth_mode');
-  const fields = Object.fromEntries(Object.entries(credential.fields).filter(([, value]) => value !== ''));
+  const defaults = Object.entries(provider.credentials ?? {}).flatMap(([name, field]) =>
+    field.default === undefined ? [] : [[name, field.default] as const],
+  );
+  const typed = Object.entries(credential.fields).filter(([, value]) => value !== '');
+  const fields: Record<string, string> = Object.fromEntries([...defaults, ...typed]);
+  const externalId = fixed?.connection_config?.['external_id'];
+  // Chosen by the app, it ties the role to one customer: whoever knows a role of somebody else cannot borrow it.
+  if (provider.sigv4 !== undefined && typeof externalId === 'string') fields['external_id'] = externalId;
   const issues = configIssues(provider.credentials, fields, '');
   for (const name of Object.keys(fields)) {
     if (provider.credentials?.[name] !== undefined) continue;

@@ -40,7 +40,10 @@ export async function verifyCredential(
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
     };
-    Object.assign(request.headers, signatureOf({ integration, credential }, request, deps.clock.now()));
+    Object.assign(
+      request.headers,
+      signatureOf({ integration, credential, connectionConfig }, request, deps.clock.now()),
+    );
     const response = await deps.upstream.call({
       ...request,
       timeoutMs: VERIFY_TIMEOUT_MS,

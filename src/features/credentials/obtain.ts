@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { UpstreamFailure, type Upstream } from '../../platform/upstream/index.ts';
-import type { MachineMode, Tokens } from '../../protocols/machine-token/index.ts';
+import { holesFor } from '../../protocols/input.ts';
+import { customerHoles, type MachineMode, type Tokens } from '../../protocols/machine-token/index.ts';
 import type { TokenFailureKind } from '../../protocols/oauth2/index.ts';
+import { placeOf } from '../../protocols/sigv4/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
 import { credentialErrors } from './errors.ts';
 import type { GrantFacts, MachineCredential } from './model.ts';
@@ -21,6 +23,7 @@ const WORDS: Record<TokenFailureKind, string> = {
 const FETCH_ERRORS = {
   OAUTH2_CC: 'client_credentials_fetch_error',
   TWO_STEP: 'two_step_credentials_fetch_error',
+  AWS_SIGV4: 'client_credentials_fetch_error',
   // Signed here: nobody is asked.
   JWT: 'invalid_credentials',
 } as const satisfies Record<MachineMode, string>;
@@ -38,11 +41,24 @@ export async function obtainToken(
     fields: Record<string, string>;
   },
 ): Promise<{ credential: MachineCredential; facts: GrantFacts; metadata: Record<string, string> }> {
-  const { mode, fields } = input;
+  const { mode } = input;
+  const fields = { ...input.fields, ...placeFields(input) };
   const tokens = await ask(deps, input);
   const credential = withTokens({ type: mode, fields }, tokens);
   const expiresAt = tokens.expiresAtMs === undefined ? undefined : new Date(tokens.expiresAtMs);
   return { credential, facts: { scope: tokens.scope, expiresAt }, metadata: tokens.metadata };
+}
+
+/** The wire form of AWS credentials names the service (B.5). */
+function placeFields({
+  integration,
+  connectionConfig,
+  fields,
+}: Parameters<typeof obtainToken>[1]): Record<string, string> {
+  const { provider, integrationConfig } = integration;
+  if (provider.sigv4 === undefined) return {};
+  const holes = holesFor({ provider, integrationConfig, connectionConfig }, customerHoles(fields));
+  return { service: placeOf(provider.sigv4, holes).service };
 }
 
 async function ask(

@@ -132,7 +132,10 @@ export async function prepareToken(
   plan: TokenPlan,
 ): Promise<Prepared> {
   if (plan.kind === 'local') return plan;
-  const aim = (request: TokenRequest) => ({ ...request, url: deps.integrations.targetUrl(integration, request.url) });
+  const aim = ({ sign, ...request }: TokenRequest): TokenRequest => {
+    const url = deps.integrations.targetUrl(integration, request.url);
+    return { ...request, url, headers: { ...request.headers, ...sign?.(url) } };
+  };
   const answers: Record<string, unknown>[] = [];
   for (const step of plan.earlier) {
     const { status, body } = await deps.upstream.call({ ...aim(step(answers)), timeoutMs: STEP_TIMEOUT_MS });
@@ -156,6 +159,8 @@ export function canRenew(integration: Integration, credential: MachineCredential
       return integration.provider.jwt !== undefined;
     case 'TWO_STEP':
       return integration.provider.login !== undefined;
+    case 'AWS_SIGV4':
+      return integration.provider.sigv4 !== undefined && integration.client !== undefined;
   }
 }
 
@@ -189,13 +194,15 @@ export function tlsOf(provider: ProviderSpec, credential: Credential): ClientCer
 
 /** The signature of one small call of ours, for providers that want it; undefined entries are not sent. */
 export function signatureOf(
-  live: Pick<LiveConnection, 'credential' | 'integration'>,
+  live: Pick<LiveConnection, 'credential' | 'integration'> & { connectionConfig: Record<string, unknown> },
   request: { method: string; url: URL; headers: Record<string, string>; body?: string | undefined },
   nowMs: number,
 ): Record<string, string> {
-  const { integration, credential } = live;
-  const signer = signerOf(integration.provider, credential, integration.client);
-  return signer?.sign({ ...request, body: Buffer.from(request.body ?? '', 'utf8'), nowMs }) ?? {};
+  const { integration, credential, connectionConfig } = live;
+  const { provider, integrationConfig } = integration;
+  const signer = signerOf({ provider, integrationConfig, connectionConfig }, credential, integration.client);
+  const body = Buffer.from(request.body ?? '', 'utf8');
+  return signer?.sign({ ...request, body, streamed: false, nowMs }) ?? {};
 }
 
 /** The same as a part of an upstream request. */

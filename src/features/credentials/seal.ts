@@ -28,6 +28,7 @@ export function accessSecretOf(credential: Credential): string | undefined {
     case 'OAUTH2_CC':
     case 'JWT':
     case 'TWO_STEP':
+    case 'AWS_SIGV4':
       return credential.token;
   }
 }

@@ -31,7 +31,10 @@ export async function verifyLive(context: Context, live: LiveConnection): Promis
       headers: { accept: 'application/json', ...verification.headers, ...headers },
       ...(verification.body !== undefined && { body: verification.body }),
     };
-    Object.assign(request.headers, signatureOf(live, request, context.clock.now()));
+    Object.assign(
+      request.headers,
+      signatureOf({ ...live, connectionConfig: connection.connectionConfig }, request, context.clock.now()),
+    );
     const { status } = await context.upstream.call({
       ...request,
       timeoutMs: VERIFY_TIMEOUT_MS,

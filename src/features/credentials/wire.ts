@@ -39,6 +39,11 @@ function machineToWire({
   raw,
   fields,
 }: MachineCredential): Record<string, unknown> {
+  if (type === 'AWS_SIGV4') {
+    const { AccessKeyId: access_key_id, SecretAccessKey: secret_access_key } = raw;
+    const keys = { access_key_id, secret_access_key, session_token: token };
+    return { ...fields, type, ...keys, ...(expiresAt !== undefined && { expires_at: expiresAt }), raw };
+  }
   const made = type === 'JWT';
   return { ...fields, type, token, ...(expiresAt !== undefined && { expires_at: expiresAt }), ...(!made && { raw }) };
 }

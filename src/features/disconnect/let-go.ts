@@ -33,7 +33,7 @@ export async function letGo(
       url,
       headers: {
         ...request.headers,
-        ...signatureOf({ integration, credential: grant }, { ...request, url }, deps.clock.now()),
+        ...signatureOf({ integration, credential: grant, connectionConfig }, { ...request, url }, deps.clock.now()),
       },
       ...(request.body === undefined ? {} : { body: request.body }),
       timeoutMs: Math.max(1, leftMs),

@@ -4,7 +4,7 @@ import type { Sql } from '../../platform/postgres/index.ts';
 /** The app's own registration at the provider. */
 export interface ClientCredentials {
   /** The mode it is for. */
-  type: 'OAUTH2' | 'OAUTH1';
+  type: 'OAUTH2' | 'OAUTH1' | 'AWS_SIGV4';
   clientId: string;
   clientSecret: string;
   /** Asked for on every connect; empty: the provider's default. */

@@ -181,7 +181,7 @@ function checkInput(
   client: ClientCredentials | undefined,
   config: Record<string, string>,
 ): void {
-  const needsClient = provider.authMode === 'OAUTH2' || provider.authMode === 'OAUTH1';
+  const needsClient = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4'].includes(provider.authMode);
   if (needsClient && client?.type !== provider.authMode) {
     throw invalid(
       'credentials',

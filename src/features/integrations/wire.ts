@@ -13,7 +13,8 @@ export const keyParams = z.object({ uniqueKey: PROVIDER_CONFIG_KEY });
 const SCOPES = /^$|^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/;
 
 const clientBody = z.strictObject({
-  type: z.enum(['OAUTH2', 'OAUTH1', 'TBA', 'APP', 'CUSTOM']),
+  // AWS_SIGV4 is ours: access key id and secret access key of the app's own account.
+  type: z.enum(['OAUTH2', 'OAUTH1', 'AWS_SIGV4', 'TBA', 'APP', 'CUSTOM']),
   client_id: z.string().min(1).max(255),
   client_secret: z.string().min(1),
   scopes: z.string().regex(SCOPES, 'A comma-separated list of scopes.').optional(),
@@ -40,7 +41,7 @@ export const updateBody = z.strictObject({ unique_key: PROVIDER_CONFIG_KEY.optio
 export function readClient(body: z.output<typeof clientBody> | undefined): ClientCredentials | undefined {
   if (body === undefined) return undefined;
   return {
-    type: body.type === 'OAUTH1' ? 'OAUTH1' : 'OAUTH2',
+    type: body.type === 'OAUTH1' || body.type === 'AWS_SIGV4' ? body.type : 'OAUTH2',
     clientId: body.client_id,
     clientSecret: body.client_secret,
     scopes: (body.scopes ?? '').split(',').filter((scope) => scope !== ''),

@@ -189,9 +189,11 @@ export class Exchange implements StreamSink, ReplyEvents {
       signer.sign({
         method: this.#call.method,
         url: target.url,
+        path: at === -1 ? target.requestTarget : target.requestTarget.slice(0, at),
         query: at === -1 ? '' : target.requestTarget.slice(at + 1),
         headers: Object.fromEntries(headers),
         body: this.#body ?? Buffer.alloc(0),
+        streamed: this.#call.body !== undefined && !this.#collects,
         nowMs: this.#deps.clock.now(),
       }),
     );

@@ -90,7 +90,7 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       queryNames: [...scratch.searchParams.keys()],
       secretHeaders,
       secretQuery,
-      signer: signerOf(integration.provider, credential, integration.client),
+      signer: signerOf(input, credential, integration.client),
       tls: tlsOf(integration.provider, credential),
     };
   }

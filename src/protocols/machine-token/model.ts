@@ -11,6 +11,8 @@ export interface ClientCertificate {
 export interface TokenRequest extends HttpRequest {
   /** Presented in the TLS handshake. */
   tls?: ClientCertificate;
+  /** Headers that depend on the address which is really called. */
+  sign?: (target: URL) => Record<string, string>;
 }
 
 /** What a token is made from. */

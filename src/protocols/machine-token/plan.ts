@@ -2,10 +2,11 @@ import type { AuthMode } from '../../../catalogue/_spec/index.ts';
 import { planClientCredentials } from './client-credentials.ts';
 import { planJwt } from './jwt.ts';
 import { planLogin } from './login.ts';
+import { planAssumeRole } from '../sigv4/index.ts';
 import type { MachineInput, TokenPlan } from './model.ts';
 
 /** Modes whose credential brings its own next token: no customer and no refresh token is needed. */
-export const MACHINE_MODES = ['OAUTH2_CC', 'JWT', 'TWO_STEP'] as const satisfies readonly AuthMode[];
+export const MACHINE_MODES = ['OAUTH2_CC', 'JWT', 'TWO_STEP', 'AWS_SIGV4'] as const satisfies readonly AuthMode[];
 export type MachineMode = (typeof MACHINE_MODES)[number];
 
 /** True for a mode of {@link MACHINE_MODES}. */
@@ -26,5 +27,7 @@ export function planToken(mode: MachineMode, input: MachineInput): TokenPlan | u
       return provider.jwt && planJwt({ ...input, spec: provider.jwt });
     case 'TWO_STEP':
       return provider.login && planLogin({ ...input, spec: provider.login });
+    case 'AWS_SIGV4':
+      return provider.sigv4 && planAssumeRole({ ...input, spec: provider.sigv4 });
   }
 }

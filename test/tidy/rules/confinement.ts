@@ -129,7 +129,7 @@ const clock: Rule = {
 };
 
 /** Files of the catalogue that stand for no single provider. */
-const GENERIC = /^(?:index|private-api|unauthenticated|oauth2-)|generic/;
+const GENERIC = /^(?:index|private-api|unauthenticated|oauth2-|aws-)|generic/;
 /** Brands that are words of the language too; like short ones they count only as a literal of their own. */
 const WORDS_OF_LANGUAGE = new Set(['front', 'linear', 'notion', 'slack', 'square', 'stripe', 'zoom']);
 const BRAND_LETTERS_MIN = 4;

@@ -8,6 +8,7 @@ const PATHS = {
   OAUTH2_CC: '/oauth2/auth/',
   JWT: '/auth/jwt/',
   TWO_STEP: '/auth/two-step/',
+  AWS_SIGV4: '/auth/aws-sigv4/',
 };
 
 /** Modes in which the customer types a credential. */

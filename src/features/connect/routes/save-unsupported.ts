@@ -7,7 +7,6 @@ const OTHER_MODES: Record<string, string> = {
   '/auth/tba/:providerConfigKey': 'TBA',
   '/auth/bill/:providerConfigKey': 'BILL',
   '/auth/signature/:providerConfigKey': 'SIGNATURE',
-  '/auth/aws-sigv4/:providerConfigKey': 'AWS_SIGV4',
   '/auth/oauth-outbound/:providerConfigKey': 'OAUTH2 (outbound)',
 };
 
@@ -23,7 +22,7 @@ export function saveUnsupportedRoutes(): Route[] {
       errors: ['invalid_auth_mode'],
       documented: false,
       handle(): never {
-        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC, JWT, TWO_STEP.`;
+        const message = `Credentials of type ${mode} are not supported. Supported: OAUTH2, API_KEY, BASIC, NONE, OAUTH2_CC, JWT, TWO_STEP, AWS_SIGV4.`;
         throw errors.fail('invalid_auth_mode', { message });
       },
     }),

@@ -32,11 +32,14 @@ export function createIntegrationRoute({ integrations, serverUrl }: IntegrationR
   });
 }
 
+/** Types that some provider of the catalogue takes. */
+const SUPPORTED: readonly string[] = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4'];
+
 /** The catalogue's providers take client credentials of one type. Errors: `invalid_body`. */
 export function assertType(type: string | undefined): void {
-  if (type === undefined || type === 'OAUTH2' || type === 'OAUTH1') return;
+  if (type === undefined || SUPPORTED.includes(type)) return;
   throw integrationErrors.fail('invalid_body', {
-    message: `Credentials of type ${type} do not fit this provider. Use OAUTH2 or OAUTH1.`,
-    errors: [{ code: 'custom', message: 'Use OAUTH2 or OAUTH1.', path: ['credentials', 'type'] }],
+    message: `Credentials of type ${type} do not fit this provider. Use one of: ${SUPPORTED.join(', ')}.`,
+    errors: [{ code: 'custom', message: `Use one of: ${SUPPORTED.join(', ')}.`, path: ['credentials', 'type'] }],
   });
 }
