@@ -18,6 +18,7 @@ import docusign from './docusign.ts';
 import freshdesk from './freshdesk.ts';
 import ghostAdmin from './ghost-admin.ts';
 import github from './github.ts';
+import githubApp from './github-app.ts';
 import google from './google.ts';
 import hubspot from './hubspot.ts';
 import klaviyo from './klaviyo.ts';
@@ -61,6 +62,7 @@ const all: ProviderSpec[] = [
   freshdesk,
   ghostAdmin,
   github,
+  githubApp,
   google,
   hubspot,
   klaviyo,

@@ -62,6 +62,7 @@ const SECRETS: Record<ProviderSpec['authMode'], readonly string[]> = {
   TWO_STEP: ['accessToken'],
   OAUTH1: ['accessToken'],
   AWS_SIGV4: [],
+  APP: ['accessToken'],
 };
 
 function checkMode(spec: ProviderSpec, report: Report): void {

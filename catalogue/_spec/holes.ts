@@ -5,6 +5,7 @@ import type { ProviderSpec } from './index.ts';
 /** Holes that every provider has, beside its own fields. */
 export const BUILT_IN_HOLES: TemplateFields = {
   clientId: { kind: 'segment', title: 'The client id' },
+  appLink: { kind: 'url', title: 'The page of the app' },
 };
 
 /** Holes that hold a secret: of kind `text`, hence never legal in a URL. */

@@ -13,13 +13,13 @@
  * rules; `provider.schema.json` is generated from it.
  */
 
-import type { ClientCredentialsSpec, JwtSpec, LoginSpec, OAuth1Spec, SigV4Spec } from './modes.ts';
+import type { AppSpec, ClientCredentialsSpec, JwtSpec, LoginSpec, OAuth1Spec, SigV4Spec } from './modes.ts';
 
 export type * from './modes.ts';
 
 /** How a provider lets a customer in. Wire names. */
 export type AuthMode =
-  'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT' | 'TWO_STEP' | 'OAUTH1' | 'AWS_SIGV4';
+  'OAUTH2' | 'API_KEY' | 'BASIC' | 'NONE' | 'OAUTH2_CC' | 'JWT' | 'TWO_STEP' | 'OAUTH1' | 'AWS_SIGV4' | 'APP';
 
 /**
  * What a template value may be. `label`: one DNS label. `host`: a DNS name with optional port. `segment`: one path
@@ -282,6 +282,7 @@ export interface ProviderSpec {
   login?: LoginSpec;
   oauth1?: OAuth1Spec;
   sigv4?: SigV4Spec;
+  app?: AppSpec;
   /** Customer's form: `apiKey` for API_KEY, `username` and `password` for BASIC; other modes see `modes.ts`. */
   credentials?: Fields;
   connectionConfig?: Fields;

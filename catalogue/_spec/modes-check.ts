@@ -12,6 +12,7 @@ const PARTS: Partial<Record<AuthMode, keyof ProviderSpec>> = {
   TWO_STEP: 'login',
   OAUTH1: 'oauth1',
   AWS_SIGV4: 'sigv4',
+  APP: 'app',
 };
 
 /**
@@ -28,6 +29,7 @@ const FORMS: Record<AuthMode, { always: readonly string[]; maybe?: readonly stri
   TWO_STEP: 'own',
   OAUTH1: { always: [] },
   AWS_SIGV4: { always: ['role_arn', 'region'], maybe: ['external_id'] },
+  APP: { always: [] },
 };
 
 /** Reports parts of other modes, and a form that is not the mode's. */
@@ -58,6 +60,14 @@ export function checkModes(spec: ProviderSpec, report: Report): void {
   checkJwt(spec, report);
   checkLogin(spec, report);
   checkSigning(spec, report);
+  checkApp(spec, report);
+}
+
+function checkApp({ app, connectionConfig = {} }: ProviderSpec, report: Report): void {
+  if (app === undefined) return;
+  for (const key of ['installation_id', ...Object.keys(app.metadata ?? {})]) {
+    if (!connectionConfig[key]?.automated) report('app', `connectionConfig.${key} is missing or not automated`);
+  }
 }
 
 /** Modes that sign each call. */
@@ -166,12 +176,15 @@ export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string
     ['oauth1.authorize.url', spec.oauth1?.authorize.url],
     ['oauth1.accessToken.url', spec.oauth1?.accessToken.url],
     ['sigv4.stsUrl', spec.sigv4?.stsUrl],
+    ['app.installUrl', spec.app?.installUrl],
+    ['app.installationUrl', spec.app?.installationUrl],
+    ['app.tokenUrl', spec.app?.tokenUrl],
   ];
 }
 
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
 export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
-  const { clientCredentials, jwt, oauth1, sigv4 } = spec;
+  const { clientCredentials, jwt, oauth1, sigv4, app } = spec;
   const assertion = clientCredentials?.assertion;
   const claims = {
     ...(assertion?.audience !== undefined && { audience: assertion.audience }),
@@ -187,6 +200,7 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['oauth1.requestToken.params', oauth1?.requestToken.params],
     ['oauth1.authorize.params', oauth1?.authorize.params],
     ['oauth1.accessToken.params', oauth1?.accessToken.params],
+    ['app.headers', app?.headers],
     ['sigv4', sigv4 && { service: sigv4.service, region: sigv4.region }],
     ...loginRequestsOf(spec.login).flatMap(([where, request]): [string, Record<string, string> | undefined][] => [
       [`${where}.params`, request.params],

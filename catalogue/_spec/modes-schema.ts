@@ -40,6 +40,20 @@ export const sigv4Schema = z.strictObject({
   unsignedPayload: z.array(text).min(1).optional(),
 });
 
+/** `response` is that of OAuth 2. */
+export function appSchema<R extends z.ZodType>(response: R) {
+  return z.strictObject({
+    installUrl: z.string().startsWith('${appLink}/'),
+    linkHosts: z.array(text).min(1),
+    installationUrl: text,
+    changedAt: z.array(text).min(1),
+    metadata: z.record(text, text).optional(),
+    tokenUrl: text,
+    headers: z.record(headerName, z.string()).optional(),
+    response: response.optional(),
+  });
+}
+
 const loginRequest = {
   url: text,
   method: z.enum(['POST', 'PUT', 'GET']).optional(),

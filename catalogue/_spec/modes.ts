@@ -59,6 +59,26 @@ export interface SigV4Spec {
   unsignedPayload?: string[];
 }
 
+/**
+ * APP: the customer installs the app at the provider; the app then gets tokens for that installation with its own key.
+ * The provider sends the browser back with `installation_id`, kept as `connectionConfig.installation_id`.
+ */
+export interface AppSpec {
+  /** Begins with `${appLink}`, the page of the app, which the integration names. */
+  installUrl: string;
+  /** Hosts that page may be on. */
+  linkHosts: string[];
+  /** Tells what an installation is. */
+  installationUrl: string;
+  /** Dotted paths of its answer to the moments at which the installation was made or changed; the latest counts. */
+  changedAt: string[];
+  /** `connection_config` key → dotted path of the same answer. */
+  metadata?: Record<string, string>;
+  tokenUrl: string;
+  headers?: Record<string, string>;
+  response?: TokenResponseSpec;
+}
+
 /** One request of a login. */
 export interface LoginRequestSpec {
   url: string;

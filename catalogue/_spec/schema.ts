@@ -1,7 +1,14 @@
 /** The zod form of {@link ProviderSpec}; `check.ts` adds the rules that a schema cannot say. */
 import { z } from 'zod';
 import type { ProviderSpec } from './index.ts';
-import { clientCredentialsSchema, jwtSchema, loginSchema, oauth1Schema, sigv4Schema } from './modes-schema.ts';
+import {
+  appSchema,
+  clientCredentialsSchema,
+  jwtSchema,
+  loginSchema,
+  oauth1Schema,
+  sigv4Schema,
+} from './modes-schema.ts';
 
 const name = z.string().regex(/^[a-z0-9-]+$/, 'a slug: small letters, digits, dashes');
 const text = z.string().min(1);
@@ -176,7 +183,18 @@ export const providerSchema = z.strictObject({
   name,
   displayName: text,
   categories: z.array(name).min(1),
-  authMode: z.enum(['OAUTH2', 'API_KEY', 'BASIC', 'NONE', 'OAUTH2_CC', 'JWT', 'TWO_STEP', 'OAUTH1', 'AWS_SIGV4']),
+  authMode: z.enum([
+    'OAUTH2',
+    'API_KEY',
+    'BASIC',
+    'NONE',
+    'OAUTH2_CC',
+    'JWT',
+    'TWO_STEP',
+    'OAUTH1',
+    'AWS_SIGV4',
+    'APP',
+  ]),
   docsUrl: httpsUrl,
   setupGuideUrl: httpsUrl.optional(),
   summary: text,
@@ -184,6 +202,7 @@ export const providerSchema = z.strictObject({
   clientCredentials: clientCredentials.optional(),
   jwt: jwtSchema.optional(),
   sigv4: sigv4Schema.optional(),
+  app: appSchema(oauth2.shape.response.unwrap()).optional(),
   oauth1: oauth1Schema(oauth2.shape.scopes.unwrap()).optional(),
   login: loginSchema(oauth2.shape.response.unwrap()).optional(),
   credentials: fields.optional(),

@@ -1,6 +1,7 @@
 /** What a provider's page says about the modes in `catalogue/_spec/modes.ts`. */
 import type {
   ClientCredentialsSpec,
+  AppSpec,
   JwtSpec,
   LoginRequestSpec,
   LoginSpec,
@@ -12,12 +13,13 @@ import type {
 
 /** Title and lines of each section that this provider has. */
 export function modeSections(spec: ProviderSpec): [title: string, lines: string[]][] {
-  const { clientCredentials, jwt, login, oauth1, sigv4 } = spec;
+  const { clientCredentials, jwt, login, oauth1, sigv4, app } = spec;
   return [
     ...section('Client credentials', clientCredentials && clientFacts(clientCredentials)),
     ...section('Signed token', jwt && jwtFacts(jwt)),
     ...section('OAuth 1.0a', oauth1 && oauth1Facts(oauth1)),
     ...section('AWS Signature Version 4', sigv4 && sigv4Facts(sigv4)),
+    ...section('Installed app', app && appFacts(app)),
     ...section('Login', login && loginFacts(login)),
   ];
 }
@@ -46,6 +48,14 @@ function sigv4Facts({ service, region, stsUrl, unsignedPayload }: SigV4Spec): st
     unsignedPayload === undefined
       ? 'A body is read whole before it is sent: its hash is signed'
       : `A body is read whole before it is sent, but for: ${unsignedPayload.map((name) => `\`${name}\``).join(', ')}`,
+  ];
+}
+
+function appFacts({ installUrl, installationUrl, tokenUrl }: AppSpec): string[] {
+  return [
+    `Installed at \`${installUrl}\``,
+    `Checked at \`${installationUrl}\``,
+    `Token: POST \`${tokenUrl}\`, as the app, by a JWT (RS256) of ten minutes`,
   ];
 }
 

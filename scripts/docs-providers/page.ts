@@ -63,6 +63,9 @@ function setUp(spec: ProviderSpec): string {
   const body = {
     provider: spec.name,
     unique_key: spec.name,
+    ...(spec.authMode === 'APP' && {
+      credentials: { type: 'APP', app_id: '…', app_link: '…', private_key: '…' },
+    }),
     ...(['OAUTH2', 'OAUTH1', 'AWS_SIGV4'].includes(spec.authMode)
       ? {
           credentials: {

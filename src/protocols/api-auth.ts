@@ -132,6 +132,7 @@ export function secretsOf(credential: ApiCredential): Record<string, string> {
     case 'JWT':
     case 'TWO_STEP':
     case 'AWS_SIGV4':
+    case 'APP':
       return { accessToken: credential.token, ...customerHoles(credential.fields) };
   }
 }

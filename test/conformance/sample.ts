@@ -59,6 +59,7 @@ export function sampleCredential(provider: ProviderSpec): ApiCredential {
     case 'JWT':
     case 'TWO_STEP':
     case 'AWS_SIGV4':
+    case 'APP':
       return {
         type: provider.authMode,
         token: 'access-token-canary',

@@ -43,7 +43,7 @@ beforeEach(() => {
   issued = new Map();
   problems = [];
   server.answer = (request) => {
-    const reply = answer(request);
+    const reply = play(request);
     if (reply.status === 403) problems.push(reply.text ?? '');
     return reply;
   };
@@ -98,7 +98,7 @@ function check(
   return hmac(key, text).toString('hex') === signature ? undefined : 'SignatureDoesNotMatch';
 }
 
-function answer(request: SeenRequest): ScriptedReply {
+function play(request: SeenRequest): ScriptedReply {
   const xml = { 'content-type': 'text/xml' };
   const fail = (code: string) => ({
     status: 403,

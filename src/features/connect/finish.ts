@@ -25,6 +25,7 @@ import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
 import { learnedValues } from './plan.ts';
 import { recordFailure, saveConnection } from './save.ts';
 import { finishOAuth1 } from './finish-oauth1.ts';
+import { finishInstall } from './install-app.ts';
 import { flowPlace } from './open-flow.ts';
 import { takeFlowOf } from './take-flow.ts';
 import { selectSessionById } from './store.ts';
@@ -119,6 +120,7 @@ async function run(
   if (used) throw errors.fail('unknown_connect_session_token');
 
   if (attempt.integration.provider.oauth1 !== undefined) return finishOAuth1(deps, attempt, flow, secret, input.query);
+  if (attempt.integration.provider.app !== undefined) return finishInstall(deps, attempt, flow, secret, input.query);
   const oauth2 = await deps.integrations.oauth2Of(attempt.integration);
   const answer = readCallback(oauth2, input.query);
   // Stops a mix-up of servers before the code goes anywhere.

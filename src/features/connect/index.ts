@@ -15,7 +15,7 @@ import type { ConnectDeps } from './deps.ts';
 import { createReconnectSessionRoute } from './routes/create-reconnect-session.ts';
 import { createSessionRoute } from './routes/create-session.ts';
 import { deleteSessionRoute } from './routes/delete-session.ts';
-import { finishOAuthRoute } from './routes/finish-oauth.ts';
+import { finishOAuthRoutes } from './routes/finish-oauth.ts';
 import { getConnectAssetRoute } from './routes/get-connect-asset.ts';
 import { getSessionRoute } from './routes/get-session.ts';
 import { listSessionIntegrationsRoute } from './routes/list-session-integrations.ts';
@@ -79,7 +79,7 @@ export function createConnect(deps: ConnectDeps): Connect {
       deleteSessionRoute(deps),
       recordTelemetryRoute(deps),
       startOAuthRoute(deps, assets, sockets),
-      finishOAuthRoute(deps, assets, sockets),
+      ...finishOAuthRoutes(deps, assets, sockets),
       saveApiKeyRoute(deps),
       saveBasicRoute(deps),
       saveAwsRoute(deps),

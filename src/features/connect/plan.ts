@@ -86,6 +86,7 @@ export function learnedKeys(provider: ProviderSpec): Set<string> {
     ...Object.keys(provider.oauth2?.response?.metadata ?? {}),
     ...(provider.oauth2?.callback.metadata ?? []),
     ...Object.keys(provider.oauth1?.metadata ?? {}),
+    ...Object.keys(provider.app?.metadata ?? {}),
   ]);
 }
 

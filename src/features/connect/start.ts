@@ -5,6 +5,7 @@ import { openAttempt, openSession, type Attempt } from './access.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
 import type { FlowSecret } from './model.ts';
+import { startInstall } from './install-app.ts';
 import { configOf, redirectUriOf, storeFlow } from './open-flow.ts';
 import { authorizationParamsOf, scopesOf, splitScopes } from './plan.ts';
 import type { BrowserQuery } from './query.ts';
@@ -25,6 +26,7 @@ export async function startFlow(
   const attempt = await openAttempt(deps, await openSession(deps, query), input.key);
   const { integration, defaults } = attempt;
   const { provider } = integration;
+  if (provider.app !== undefined) return startInstall(deps, attempt, provider.app, input);
   if (provider.oauth1 !== undefined) return startOAuth1(deps, attempt, provider.oauth1, input);
   if (provider.authMode !== 'OAUTH2' || provider.oauth2 === undefined) {
     const message = `${provider.displayName} does not connect by OAuth: send the credentials instead.`;

@@ -24,6 +24,7 @@ const FETCH_ERRORS = {
   OAUTH2_CC: 'client_credentials_fetch_error',
   TWO_STEP: 'two_step_credentials_fetch_error',
   AWS_SIGV4: 'client_credentials_fetch_error',
+  APP: 'client_credentials_fetch_error',
   // Signed here: nobody is asked.
   JWT: 'invalid_credentials',
 } as const satisfies Record<MachineMode, string>;

@@ -161,6 +161,8 @@ export function canRenew(integration: Integration, credential: MachineCredential
       return integration.provider.login !== undefined;
     case 'AWS_SIGV4':
       return integration.provider.sigv4 !== undefined && integration.client !== undefined;
+    case 'APP':
+      return integration.provider.app !== undefined && integration.client !== undefined;
   }
 }
 

@@ -29,7 +29,9 @@ export function accessSecretOf(credential: Credential): string | undefined {
     case 'JWT':
     case 'TWO_STEP':
     case 'AWS_SIGV4':
-      return credential.token;
+    case 'APP':
+      // Empty: imported without a token, the first use brings one.
+      return credential.token === '' ? undefined : credential.token;
   }
 }
 

@@ -44,6 +44,9 @@ function machineToWire({
     const keys = { access_key_id, secret_access_key, session_token: token };
     return { ...fields, type, ...keys, ...(expiresAt !== undefined && { expires_at: expiresAt }), raw };
   }
+  if (type === 'APP') {
+    return { type, access_token: token, ...(expiresAt !== undefined && { expires_at: expiresAt }), raw };
+  }
   const made = type === 'JWT';
   return { ...fields, type, token, ...(expiresAt !== undefined && { expires_at: expiresAt }), ...(!made && { raw }) };
 }

@@ -4,9 +4,13 @@ import type { Sql } from '../../platform/postgres/index.ts';
 /** The app's own registration at the provider. */
 export interface ClientCredentials {
   /** The mode it is for. */
-  type: 'OAUTH2' | 'OAUTH1' | 'AWS_SIGV4';
+  type: 'OAUTH2' | 'OAUTH1' | 'AWS_SIGV4' | 'APP';
+  /** APP: the app's id. AWS_SIGV4: the access key id. */
   clientId: string;
+  /** APP: the private key, PEM. AWS_SIGV4: the secret access key. */
   clientSecret: string;
+  /** APP: the app's page at the provider. */
+  appLink?: string | undefined;
   /** Asked for on every connect; empty: the provider's default. */
   scopes: string[];
   webhookSecret: string | undefined;

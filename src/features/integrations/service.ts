@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { HawserError, type Issue } from '../../base/errors.ts';
+import { parseWholeUrl } from '../../base/field.ts';
 import { checkField } from '../../base/template.ts';
-import type { OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import type { AppSpec, OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import { readPrivateKey } from '../../protocols/machine-token/index.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
@@ -181,16 +183,17 @@ function checkInput(
   client: ClientCredentials | undefined,
   config: Record<string, string>,
 ): void {
-  const needsClient = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4'].includes(provider.authMode);
+  const needsClient = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4', 'APP'].includes(provider.authMode);
   if (needsClient && client?.type !== provider.authMode) {
     throw invalid(
       'credentials',
-      `${provider.displayName} needs credentials of type ${provider.authMode} (client_id, client_secret).`,
+      `${provider.displayName} needs credentials of type ${provider.authMode} (${provider.authMode === 'APP' ? 'app_id, app_link, private_key' : 'client_id, client_secret'}).`,
     );
   }
   if (!needsClient && client !== undefined) {
     throw invalid('credentials', `${provider.displayName} takes no credentials in the integration.`);
   }
+  if (provider.app !== undefined && client !== undefined) checkApp(provider.app, client);
   const fields = provider.integrationConfig ?? {};
   const errors: Issue[] = [];
   for (const [name, value] of Object.entries(config)) {
@@ -211,6 +214,19 @@ function checkInput(
     }
   }
   if (errors.length > 0) throw integrationErrors.fail('invalid_body', { errors });
+}
+
+/** The key must sign, and the page must be at the provider. Errors: `invalid_body`, `key_not_usable`. */
+function checkApp(app: AppSpec, client: ClientCredentials): void {
+  const link = parseWholeUrl(client.appLink ?? '');
+  const fits = link?.protocol === 'https:' && link.search === '' && app.linkHosts.includes(link.host);
+  if (!fits) {
+    throw invalid(
+      'credentials.app_link',
+      `The page of the app must be an https address at ${app.linkHosts.join(' or ')}.`,
+    );
+  }
+  readPrivateKey(client.clientSecret, 'RS256');
 }
 
 function invalid(field: string, message: string): HawserError {

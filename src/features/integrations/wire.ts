@@ -12,14 +12,26 @@ export const keyParams = z.object({ uniqueKey: PROVIDER_CONFIG_KEY });
 
 const SCOPES = /^$|^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/;
 
-const clientBody = z.strictObject({
+/** Longest private key, PEM or base64 of it. */
+const KEY_LENGTH_MAX = 20_000;
+
+const appBody = z.strictObject({
+  type: z.literal('APP'),
+  app_id: z.string().min(1).max(255),
+  app_link: z.string().min(1).max(2_048),
+  private_key: z.string().min(1).max(KEY_LENGTH_MAX),
+});
+
+const oauthBody = z.strictObject({
   // AWS_SIGV4 is ours: access key id and secret access key of the app's own account.
-  type: z.enum(['OAUTH2', 'OAUTH1', 'AWS_SIGV4', 'TBA', 'APP', 'CUSTOM']),
+  type: z.enum(['OAUTH2', 'OAUTH1', 'AWS_SIGV4', 'TBA', 'CUSTOM']),
   client_id: z.string().min(1).max(255),
   client_secret: z.string().min(1),
   scopes: z.string().regex(SCOPES, 'A comma-separated list of scopes.').optional(),
   webhook_secret: z.string().max(255).optional(),
 });
+
+const clientBody = z.discriminatedUnion('type', [oauthBody, appBody]);
 
 const common = {
   display_name: z.string().min(1).max(255).optional(),
@@ -40,6 +52,16 @@ export const updateBody = z.strictObject({ unique_key: PROVIDER_CONFIG_KEY.optio
 /** Reads the wire form; undefined stays undefined. */
 export function readClient(body: z.output<typeof clientBody> | undefined): ClientCredentials | undefined {
   if (body === undefined) return undefined;
+  if (body.type === 'APP') {
+    return {
+      type: 'APP',
+      clientId: body.app_id,
+      clientSecret: readKey(body.private_key),
+      appLink: body.app_link,
+      scopes: [],
+      webhookSecret: undefined,
+    };
+  }
   return {
     type: body.type === 'OAUTH1' || body.type === 'AWS_SIGV4' ? body.type : 'OAUTH2',
     clientId: body.client_id,
@@ -47,6 +69,13 @@ export function readClient(body: z.output<typeof clientBody> | undefined): Clien
     scopes: (body.scopes ?? '').split(',').filter((scope) => scope !== ''),
     webhookSecret: body.webhook_secret,
   };
+}
+
+/** A key comes as PEM, or as we hand it out: base64 of the PEM (wire contract B.3). */
+function readKey(text: string): string {
+  if (text.includes('-----BEGIN')) return text;
+  const decoded = Buffer.from(text, 'base64').toString('utf8');
+  return decoded.includes('-----BEGIN') ? decoded : text;
 }
 
 export interface WireIntegration {
@@ -80,6 +109,14 @@ export function toWire(integration: Integration, serverUrl: string): WireIntegra
 export function credentialsToWire(integration: Integration): Record<string, string | null> | null {
   const client = integration.client;
   if (client === undefined) return null;
+  if (client.type === 'APP') {
+    return {
+      type: 'APP',
+      app_id: client.clientId,
+      app_link: client.appLink ?? null,
+      private_key: Buffer.from(client.clientSecret, 'utf8').toString('base64'),
+    };
+  }
   return {
     type: client.type,
     client_id: client.clientId,

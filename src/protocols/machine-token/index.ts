@@ -7,6 +7,7 @@
 export type { ClientCertificate, MachineInput, TokenPlan, TokenRequest, Tokens } from './model.ts';
 export { MACHINE_MODES, isMachineMode, planToken, type MachineMode } from './plan.ts';
 export { clientCertificateOf } from './tls.ts';
+export { appJwt, installationRequest, readInstallation } from './app-install.ts';
 export { customerHoles } from './fields.ts';
 export { expiryOfJwt, readPrivateKey, signJwt } from './jws.ts';
 export { machineErrors } from './errors.ts';

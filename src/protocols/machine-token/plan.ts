@@ -1,4 +1,5 @@
 import type { AuthMode } from '../../../catalogue/_spec/index.ts';
+import { planInstallation } from './app-install.ts';
 import { planClientCredentials } from './client-credentials.ts';
 import { planJwt } from './jwt.ts';
 import { planLogin } from './login.ts';
@@ -6,7 +7,13 @@ import { planAssumeRole } from '../sigv4/index.ts';
 import type { MachineInput, TokenPlan } from './model.ts';
 
 /** Modes whose credential brings its own next token: no customer and no refresh token is needed. */
-export const MACHINE_MODES = ['OAUTH2_CC', 'JWT', 'TWO_STEP', 'AWS_SIGV4'] as const satisfies readonly AuthMode[];
+export const MACHINE_MODES = [
+  'OAUTH2_CC',
+  'JWT',
+  'TWO_STEP',
+  'AWS_SIGV4',
+  'APP',
+] as const satisfies readonly AuthMode[];
 export type MachineMode = (typeof MACHINE_MODES)[number];
 
 /** True for a mode of {@link MACHINE_MODES}. */
@@ -29,5 +36,7 @@ export function planToken(mode: MachineMode, input: MachineInput): TokenPlan | u
       return provider.login && planLogin({ ...input, spec: provider.login });
     case 'AWS_SIGV4':
       return provider.sigv4 && planAssumeRole({ ...input, spec: provider.sigv4 });
+    case 'APP':
+      return provider.app && planInstallation({ ...input, spec: provider.app });
   }
 }

@@ -37,7 +37,7 @@ export interface Integration {
   provider: string;
   provider_display_name: string;
   logo: string;
-  auth_mode: 'OAUTH2' | 'OAUTH1' | FormMode;
+  auth_mode: 'OAUTH2' | 'OAUTH1' | 'APP' | FormMode;
   summary: string;
   scopes: string[];
   emulated: boolean;

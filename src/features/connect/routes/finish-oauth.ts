@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineRoute, type RouteReply } from '../../../base/route.ts';
+import { defineRoute, type Route, type RouteReply } from '../../../base/route.ts';
 import type { Assets } from '../assets.ts';
 import type { ConnectDeps } from '../deps.ts';
 import { finishFlow } from '../finish.ts';
@@ -11,11 +11,15 @@ import type { Sockets } from '../sockets.ts';
 /** Codes of providers that change what the person is told; others are covered by our own type. */
 const PERSONAL = ['access_denied', 'invalid_client'];
 
-/** Takes the provider's answer (wire contract C.3). */
-export function finishOAuthRoute(deps: ConnectDeps, assets: Assets, sockets: Sockets) {
+/** Takes the provider's answer, of an authorization and of an installation (wire contract C.3). */
+export function finishOAuthRoutes(deps: ConnectDeps, assets: Assets, sockets: Sockets): Route[] {
+  return ['/oauth/callback', '/app-auth/connect'].map((path) => finishRoute(deps, assets, sockets, path));
+}
+
+function finishRoute(deps: ConnectDeps, assets: Assets, sockets: Sockets, path: string): Route {
   return defineRoute({
     method: 'GET',
-    path: '/oauth/callback',
+    path,
     summary: 'Take the answer of a provider',
     auth: { by: 'public', why: 'the provider sends the browser here; the state and the browser cookie are checked' },
     query: z.record(z.string(), z.unknown()),

@@ -4,6 +4,7 @@ import { defineRoute, environmentOf, grantsScope, type Route } from '../../../ba
 import { CONNECTION_ID, connectionErrors } from '../../connections/index.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
+import { appJwt } from '../../../protocols/machine-token/index.ts';
 import { credentialErrors } from '../errors.ts';
 import { connectionToWire, credentialToWire } from '../wire.ts';
 import type { CredentialRouteDeps } from './index.ts';
@@ -17,7 +18,8 @@ export function getConnectionRoutes(deps: CredentialRouteDeps): Route[] {
   return ['/connections/:connectionId', '/connection/:connectionId'].map((path) => getConnectionRoute(deps, path));
 }
 
-function getConnectionRoute({ integrations, connections, credentials }: CredentialRouteDeps, path: string): Route {
+function getConnectionRoute(deps: CredentialRouteDeps, path: string): Route {
+  const { integrations, connections, credentials, clock } = deps;
   return defineRoute({
     method: 'GET',
     path,
@@ -60,7 +62,11 @@ function getConnectionRoute({ integrations, connections, credentials }: Credenti
         connections.touchFetched(environmentId, stored.id);
         // The credential in memory holds no refresh token; it is opened only when asked for.
         const full = withRefreshToken ? (await credentials.open(live.connection))?.credential : undefined;
-        return { body: render(live.connection, credentialToWire(full ?? live.credential)) };
+        const values = credentialToWire(full ?? live.credential);
+        if (query.refresh_github_app_jwt_token === 'true' && live.credential.type === 'APP') {
+          values['jwtToken'] = appJwt({ client: integration.client, nowMs: clock.now() });
+        }
+        return { body: render(live.connection, values) };
       } catch (error) {
         if (!(error instanceof HawserError) || PASSED_THROUGH.includes(error.code)) throw error;
         const now = (await connections.byId(environmentId, stored.id)) ?? stored;

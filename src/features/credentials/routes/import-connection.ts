@@ -46,6 +46,11 @@ const credentialsBody = z.discriminatedUnion('type', [
     oauth_token_secret: z.string().min(1).max(2_048),
   }),
   z.strictObject({
+    type: z.literal('APP'),
+    app_id: z.string().min(1).max(255),
+    installation_id: z.string().regex(/^[1-9][0-9]{0,19}$/, 'The number of an installation.'),
+  }),
+  z.strictObject({
     type: z.literal('OAUTH2_CC'),
     token: z.string().min(1).max(4_096),
     expires_at: expiresAt,
@@ -62,6 +67,15 @@ function toCredential(body: z.output<typeof credentialsBody>): Credential {
     case 'OAUTH2':
     case 'OAUTH1':
       return { ...body, raw: {} };
+    case 'APP':
+      // Without a token: the first use asks for one.
+      return {
+        type: body.type,
+        token: '',
+        expires_at: new Date(0).toISOString(),
+        raw: {},
+        fields: { installation_id: body.installation_id },
+      };
     case 'OAUTH2_CC': {
       const { type, token: value, expires_at, ...form } = body;
       return { type, token: value, expires_at, raw: {}, fields: given(form) };
@@ -104,13 +118,23 @@ export function importConnectionRoute(deps: CredentialRouteDeps) {
       if (integration === undefined) {
         throw connectionErrors.fail('not_found', { message: 'No integration has this provider_config_key.' });
       }
+      if (body.credentials.type === 'APP' && body.credentials.app_id !== integration.client?.clientId) {
+        const message = 'This is not the app of the integration.';
+        throw connectionErrors.fail('invalid_body', {
+          message,
+          errors: [{ code: 'custom', message, path: ['credentials', 'app_id'] }],
+        });
+      }
       const endUser = readEndUser(body.end_user);
       const imported = await importConnection(deps, {
         environmentId: environment.id,
         integration,
         connectionId: body.connection_id ?? randomId(),
         credential: toCredential(body.credentials),
-        connectionConfig: body.connection_config ?? {},
+        connectionConfig: {
+          ...body.connection_config,
+          ...(body.credentials.type === 'APP' && { installation_id: body.credentials.installation_id }),
+        },
         metadata: body.metadata,
         tags: tagsFor(endUser, body.tags),
         endUser,

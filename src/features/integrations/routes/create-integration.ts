@@ -33,7 +33,7 @@ export function createIntegrationRoute({ integrations, serverUrl }: IntegrationR
 }
 
 /** Types that some provider of the catalogue takes. */
-const SUPPORTED: readonly string[] = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4'];
+const SUPPORTED: readonly string[] = ['OAUTH2', 'OAUTH1', 'AWS_SIGV4', 'APP'];
 
 /** The catalogue's providers take client credentials of one type. Errors: `invalid_body`. */
 export function assertType(type: string | undefined): void {
