@@ -97,7 +97,7 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
     clientErrorHandler: (error, socket) => refuseMalformed(log, peers as Peers)(error, socket),
     // The router's own refusals come before every hook.
     frameworkErrors: (error, request, reply) => {
-      void reply.headers(ownHeaders(request));
+      void reply.header('x-request-id', request.id).headers(ownHeaders());
       void sendError(log, request as FastifyRequest, reply as FastifyReply, error);
     },
     forceCloseConnections: true,
@@ -137,14 +137,14 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
   });
 
   let security: Record<string, string> | undefined;
-  function ownHeaders(request: { id: string }): Record<string, string> {
+  const ownHeaders = (): Record<string, string> => {
     security ??= securityHeaders(deps.publicUrl().protocol === 'https:');
-    return { 'x-request-id': request.id, ...security };
-  }
+    return security;
+  };
   let toldForwarded = false;
   app.addHook('onRequest', (request, reply, done) => {
     request.answer = reply;
-    void reply.headers(ownHeaders(request));
+    void reply.header('x-request-id', request.id).headers(ownHeaders());
     if (!toldForwarded && request.headers['x-forwarded-for'] !== undefined) {
       const peer = request.raw.socket.remoteAddress ?? '';
       toldForwarded = !isTrusted(peer);
