@@ -56,7 +56,6 @@ const provider = {
   ],
   sources: [
     'https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-for-api-requests (read 2026-11)',
-    'https://developer.apple.com/documentation/appstoreconnectapi/get-v1-apps (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -106,9 +106,9 @@ const provider = {
     'Services whose signature name is not their host name, global services, China and GovCloud are not covered.',
   ],
   sources: [
-    'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html (read 2026-11)',
-    'https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (read 2026-11)',
-    'https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html (read 2026-11)',
+    'https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html (read 2026-11)',
+    'The signature: test vectors of the AWS suite, IAM and S3, in the tests of the protocol (read 2026-11)',
+    'https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -57,9 +57,9 @@ const provider = {
     'An installation that needs an owner’s approval ends with a sentence that says so.',
   ],
   sources: [
-    'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app (read 2026-11)',
-    'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-an-installation-access-token-for-a-github-app (read 2026-11)',
-    'https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/about-the-setup-url (read 2026-11)',
+    'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app (its steps as quoted elsewhere, read 2026-11)',
+    'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-an-installation-access-token-for-a-github-app (the endpoint as described elsewhere, read 2026-11)',
+    'https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/about-the-setup-url (known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

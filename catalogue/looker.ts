@@ -55,10 +55,7 @@ const provider = {
     'An instance on customer-hosted hardware often has its API on port 19999: write it behind the host.',
     'What the token may do is what the Looker user may do.',
   ],
-  sources: [
-    'https://cloud.google.com/looker/docs/api-auth (read 2026-11)',
-    'https://cloud.google.com/looker/docs/reference/looker-api/latest/methods/ApiAuth/login (read 2026-11)',
-  ],
+  sources: ['https://cloud.google.com/looker/docs/reference/looker-api/latest/methods/ApiAuth/login (read 2026-11)'],
 } satisfies ProviderSpec as ProviderSpec;
 
 export default provider;

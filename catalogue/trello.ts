@@ -49,6 +49,7 @@ const provider = {
   },
   gotchas: [
     'The client id is the API key, the client secret the OAuth secret of the Power-Up.',
+    'Trello may show the name of the Power-Up in place of `app_name`.',
     'The address to which the browser returns must be an allowed origin of the Power-Up.',
     'A token that was asked for with an expiration dies silently; it is noticed at the first 401.',
     'The revocation call of the API would carry the token in its path, so it is not used.',

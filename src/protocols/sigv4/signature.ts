@@ -1,4 +1,4 @@
-/** AWS Signature Version 4. Pure. Source: AWS documentation "Create a signed AWS API request" (read 2026-11). */
+/** AWS Signature Version 4. Pure. Source: the test vectors of AWS beside this file. */
 import { createHash, createHmac } from 'node:crypto';
 import { encode } from '../oauth1/signature.ts';
 

@@ -1,4 +1,4 @@
-/** Temporary keys of a customer's role. Source: AWS STS API reference, AssumeRole (read 2026-11); wire contract H.7. */
+/** Temporary keys of a customer's role. Source: AWS STS API, AssumeRole; wire contract H.7. */
 import type { SigV4Spec } from '../../../catalogue/_spec/index.ts';
 import { fillTemplate } from '../../base/template.ts';
 import { holesFor, urlFrom, type Holes } from '../input.ts';
