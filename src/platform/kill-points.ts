@@ -1,6 +1,7 @@
 /** Ends the process at a named place when a test has armed it; otherwise does nothing. */
 export interface KillPoints {
-  reach(name: string): void;
+  /** `connection`: row id of the connection that is worked on, where there is one. */
+  reach(name: string, connection?: number): void;
 }
 
 /** No place is armed. */

@@ -12,7 +12,7 @@ import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.
 import { createActivity } from '../features/activity/index.ts';
 import { createConnect, verifyCredential } from '../features/connect/index.ts';
 import { connectionRoutes, createConnections } from '../features/connections/index.ts';
-import { createCredentials, credentialRoutes } from '../features/credentials/index.ts';
+import { createCredentials, credentialRoutes, type CredentialsDeps } from '../features/credentials/index.ts';
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
 import { createIntegrations, integrationRoutes } from '../features/integrations/index.ts';
@@ -37,6 +37,8 @@ export interface HawserOptions {
   emulatorUrl?: string | undefined;
   /** Routes that only `dev` has, made once the services are there. */
   devRoutes?: (services: Services) => Route[];
+  /** For tests: kill points that are armed later, a known name, shorter times. */
+  refresh?: Partial<Pick<CredentialsDeps, 'killPoints' | 'nodeId' | 'times'>>;
 }
 
 export interface Hawser {
@@ -95,6 +97,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     killPoints,
     nodeId: randomId(),
     spoolDir: `${config.dataDir}/spool`,
+    ...options.refresh,
   });
   const disconnect = createDisconnect({
     db,

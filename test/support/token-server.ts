@@ -69,6 +69,8 @@ export interface TokenServer {
   /** Ends a grant at the provider. */
   revoke(refreshToken: string): void;
   isAlive(accessToken: string): boolean;
+  /** True while this very refresh token is the one to use: an older one that is only forgiven does not count. */
+  isCurrent(refreshToken: string): boolean;
   /** The next token requests meet these, one each. */
   fault(...faults: TokenFault[]): void;
   clearFaults(): void;
@@ -119,6 +121,7 @@ export async function startTokenServer(
       if (grant !== undefined) grant.dead = true;
     },
     isAlive: (accessToken) => grants.some((grant) => !grant.dead && grant.access.has(accessToken)),
+    isCurrent: (refreshToken) => grants.some((grant) => !grant.dead && grant.current === refreshToken),
     fault(...more) {
       faults.push(...more);
     },

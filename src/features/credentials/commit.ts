@@ -82,7 +82,7 @@ export async function commitTokens(
   );
   const from: ConnectionState[] = forced ? [...HEALED_STATES, 'revoked_by_provider'] : HEALED_STATES;
   let waitMs = RETRY_FIRST_MS;
-  killPoints.reach('K8');
+  killPoints.reach('K8', place.connectionId);
   for (;;) {
     const crash: { error?: unknown } = {};
     try {
@@ -97,12 +97,12 @@ export async function commitTokens(
           state: 'active',
           from,
         });
-        void reachWithCommit(context, crash);
+        void reachWithCommit(context, place.connectionId, crash);
         return true;
       });
       if (crash.error !== undefined) throw crash.error;
       context.cache.drop(place.environmentId, place.connectionId);
-      killPoints.reach('K10');
+      killPoints.reach('K10', place.connectionId);
       return done ? 'committed' : await whyNot(context, claim, replyEpoch);
     } catch (error) {
       if (!isDatabaseTrouble(error)) throw error;
@@ -120,10 +120,10 @@ export async function commitTokens(
 const TURNS_TO_COMMIT = 100;
 
 /** K9: the commit is out. Its answer cannot be read before the promise queue is empty. */
-async function reachWithCommit(context: Context, crash: { error?: unknown }): Promise<void> {
+async function reachWithCommit(context: Context, connectionId: number, crash: { error?: unknown }): Promise<void> {
   for (let turn = 0; turn < TURNS_TO_COMMIT; turn += 1) await undefined;
   try {
-    context.killPoints.reach('K9');
+    context.killPoints.reach('K9', connectionId);
   } catch (error) {
     crash.error = error; // only a test's kill point throws
   }

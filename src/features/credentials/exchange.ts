@@ -66,11 +66,11 @@ export async function exchange(context: Context, request: TokenRequest, holding:
       onRequestSent() {
         if (clock.monotonicMs() > holding.sendUntilMs) throw new NotNow('lease');
         if (holding.session?.alive === false) throw new NotNow('session');
-        killPoints.reach('K2');
+        killPoints.reach('K2', holding.connectionId);
         // The bytes go out in this same turn; the microtask runs right after.
-        queueMicrotask(() => reachAfterSend(context, crash));
+        queueMicrotask(() => reachAfterSend(context, holding, crash));
       },
-      onAnswerStarted: (part) => killPoints.reach(part === 'head' ? 'K4' : 'K5'),
+      onAnswerStarted: (part) => killPoints.reach(part === 'head' ? 'K4' : 'K5', holding.connectionId),
     });
   } catch (error) {
     if (crash.signal.aborted) throw crash.signal.reason;
@@ -79,7 +79,7 @@ export async function exchange(context: Context, request: TokenRequest, holding:
     if (!error.requestSent) return { kind: 'not-sent', why: 'unreachable', cause: error };
     return { kind: 'lost', cause: error };
   }
-  killPoints.reach('K6');
+  killPoints.reach('K6', holding.connectionId);
   const place = { environmentId: holding.environmentId, connectionId: holding.connectionId, epoch: holding.epoch };
   await context.journal.keep({
     ...place,
@@ -87,14 +87,14 @@ export async function exchange(context: Context, request: TokenRequest, holding:
     replySealed: await context.journal.seal(place, keptReply(holding.integrationId, answer)),
     receivedAtMs: holding.databaseNowMs(),
   });
-  killPoints.reach('K7');
+  killPoints.reach('K7', holding.connectionId);
   return { kind: 'answer', answer };
 }
 
 /** K3: the request is out, the provider has it or will have it. */
-function reachAfterSend(context: Context, crash: AbortController): void {
+function reachAfterSend(context: Context, { connectionId }: Holding, crash: AbortController): void {
   try {
-    context.killPoints.reach('K3');
+    context.killPoints.reach('K3', connectionId);
   } catch (error) {
     crash.abort(error); // only a test's kill point throws
   }

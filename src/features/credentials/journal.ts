@@ -59,7 +59,7 @@ export function createJournal(deps: CredentialsDeps): Journal {
         waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
       }
       if (spooled) {
-        killPoints.reach('K11');
+        killPoints.reach('K11', entry.connectionId);
         await spool.remove(entry);
       }
     } finally {
@@ -89,7 +89,7 @@ export function createJournal(deps: CredentialsDeps): Journal {
     async flushSpool() {
       for (const entry of await spool.list()) {
         await insertReply(db, entry);
-        killPoints.reach('K11');
+        killPoints.reach('K11', entry.connectionId);
         await spool.remove(entry);
       }
     },

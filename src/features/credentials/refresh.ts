@@ -149,7 +149,7 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
       force: job.force || job.answered,
     });
     if (row === undefined) return await whyNoClaim(context, job, loaded.row.gen);
-    context.killPoints.reach('K1');
+    context.killPoints.reach('K1', job.connectionId);
     return await sendClaimed(context, {
       ...job,
       renewal,

@@ -1,0 +1,63 @@
+/**
+ * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
+ * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { silentLog } from '../src/base/log.ts';
+import { systemClock } from '../src/platform/clock.ts';
+import { migrate, startEmbeddedPostgres } from '../src/platform/postgres/index.ts';
+import { migrationsDir } from '../src/shell/start/platform.ts';
+import { runCampaign } from '../test/chaos/campaign.ts';
+import { tableOf } from '../test/chaos/table.ts';
+import { createWorld } from '../test/chaos/world.ts';
+
+const ROUNDS_DEFAULT = 60;
+
+const { values } = parseArgs({ options: { rounds: { type: 'string' }, seed: { type: 'string' } } });
+const rounds = wholeNumber('--rounds', values.rounds, ROUNDS_DEFAULT);
+const seed = wholeNumber('--seed', values.seed, Math.floor(systemClock.now() % 1_000_000_007));
+process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
+
+const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-pg-'));
+const postgres = await startEmbeddedPostgres({ dataDir: directory, log: silentLog, clock: systemClock });
+try {
+  await migrate({ url: postgres.url, directory: migrationsDir(), log: silentLog, clock: systemClock });
+  const world = await createWorld({ databaseUrl: postgres.url });
+  try {
+    const startedMs = systemClock.monotonicMs();
+    const campaign = await runCampaign(world, {
+      rounds,
+      seed,
+      onRound(round, point) {
+        if (process.stdout.isTTY) process.stdout.write(`\r\x1b[Kround ${round} of ${rounds}: ${point}`);
+        else if (round % 50 === 0) process.stdout.write(`round ${round} of ${rounds}\n`);
+      },
+    });
+    if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+    const seconds = Math.round((systemClock.monotonicMs() - startedMs) / 1_000);
+    process.stdout.write(`${tableOf(campaign)}\n${seconds} s\n`);
+    for (const violation of campaign.violations) process.stdout.write(`BROKEN ${violation}\n`);
+    process.stdout.write(
+      campaign.violations.length === 0
+        ? 'Nothing was lost that could have been kept.\n'
+        : `${campaign.violations.length} promises broken. Repeat with --rounds ${rounds} --seed ${seed}\n`,
+    );
+    process.exitCode = campaign.violations.length === 0 ? 0 : 1;
+  } finally {
+    await world.close();
+  }
+} finally {
+  await postgres.close();
+  await rm(directory, { recursive: true, force: true });
+}
+
+function wholeNumber(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  process.stderr.write(`${name} is "${text}", not a whole number above 0.\n`);
+  process.exit(2);
+}

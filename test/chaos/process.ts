@@ -1,0 +1,135 @@
+/** Starts, arms, stops and kills node processes. */
+import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command, NodeOptions, Saying } from './node.ts';
+
+const PROGRAM = fileURLToPath(new URL('./node.ts', import.meta.url));
+/** Starting the same sources again and again is what these tests do most. */
+const COMPILE_CACHE = join(tmpdir(), 'hawser-chaos-compile-cache');
+
+export interface ChaosNode {
+  name: string;
+  pid: number;
+  url: string;
+  /** Resolves when the process is gone, to its exit code or its signal. */
+  exited: Promise<number | NodeJS.Signals>;
+  readonly gone: boolean;
+  /** How far the last refresh of each connection came, by row id. */
+  readonly progress: Map<number, string>;
+  /** What it logged. */
+  readonly log: string;
+  tell(command: Command): void;
+  /** Resolves when an armed point was reached; rejects when the process ends without. */
+  reached(): Promise<string>;
+  /** Resolves when the node has heard this mark of the database. */
+  heard(mark: number): Promise<void>;
+  swept(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+export interface Launch extends NodeOptions {
+  settings: Record<string, string>;
+  /** Arguments of the runtime. */
+  execArgv?: string[];
+}
+
+/** Resolves when the node serves calls. Rejects with what it said when it ended instead. */
+export async function launchNode({ settings, execArgv = [], ...options }: Launch): Promise<ChaosNode> {
+  const env: NodeJS.ProcessEnv = { ...settings, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  for (const name of ['PATH', 'HOME', 'TMPDIR']) if (process.env[name] !== undefined) env[name] = process.env[name];
+  const child = spawn(process.execPath, [...execArgv, PROGRAM, JSON.stringify(options)], {
+    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let log = '';
+  let gone = false;
+  let rest = '';
+  let marked = 0;
+  let sweeps = 0;
+  const points: string[] = [];
+  const progress = new Map<number, string>();
+  const listeners = new Set<() => void>();
+  const ready = Promise.withResolvers<string>();
+  const told = (): void => {
+    for (const listener of listeners) listener();
+  };
+  const take = (saying: Saying): void => {
+    switch (saying.say) {
+      case 'ready':
+        ready.resolve(saying.url);
+        break;
+      case 'at':
+        progress.set(saying.connection, saying.point);
+        return;
+      case 'reached':
+        points.push(saying.point);
+        break;
+      case 'mark':
+        marked = Math.max(marked, saying.number);
+        break;
+      case 'swept':
+        sweeps += 1;
+    }
+    told();
+  };
+  child.stdout.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.startsWith('{"say":')) take(JSON.parse(line) as Saying);
+      else log += `${line}\n`;
+    }
+  });
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stdin.on('error', () => {}); // a process that is being killed reads no more
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => {
+      gone = true;
+      ready.reject(new Error(`node ${options.name} ended before it was ready (${signal ?? code}):\n${log}`));
+      resolve(signal ?? code ?? 0);
+      told();
+    });
+  });
+  ready.promise.catch(() => {}); // told to whoever launches
+
+  /** Waits for something that the process says. */
+  function until(what: string, isSo: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (!isSo() && !gone) return;
+        listeners.delete(look);
+        if (isSo()) resolve();
+        else reject(new Error(`node ${options.name} ended before: ${what}\n${log}`));
+      };
+      listeners.add(look);
+      look();
+    });
+  }
+
+  return {
+    name: options.name,
+    pid: child.pid as number,
+    url: await ready.promise,
+    exited,
+    get gone() {
+      return gone;
+    },
+    progress,
+    get log() {
+      return log;
+    },
+    tell: (command) => void child.stdin.write(`${JSON.stringify(command)}\n`),
+    async reached() {
+      await until('an armed point', () => points.length > 0);
+      return points.shift() as string;
+    },
+    heard: (mark) => until(`mark ${mark}`, () => marked >= mark),
+    async swept() {
+      const before = sweeps;
+      await until('a sweep', () => sweeps > before);
+    },
+    signal: (signal) => void child.kill(signal),
+  };
+}
