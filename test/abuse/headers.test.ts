@@ -51,6 +51,12 @@ const DEV_PAGE = {
   'referrer-policy': 'same-origin',
 };
 
+/** Ends a flow: one style, one script, both by nonce. */
+const RESULT_PAGE = {
+  'content-security-policy': "default-src 'none'; script-src 'nonce-N'; style-src 'nonce-N'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", // prettier-ignore
+  'cross-origin-opener-policy': 'unsafe-none',
+};
+
 /** By route: how its answer to the rightful caller differs. */
 const EXCEPTIONS: Record<string, Record<string, string>> = {
   'GET /': DEV_PAGE,
@@ -61,10 +67,8 @@ const EXCEPTIONS: Record<string, Record<string, string>> = {
     'content-security-policy': "default-src 'none'; sandbox",
     'cross-origin-resource-policy': 'cross-origin',
   },
-  'GET /oauth/callback': {
-    'content-security-policy': "default-src 'none'; script-src 'nonce-N'; style-src 'nonce-N'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", // prettier-ignore
-    'cross-origin-opener-policy': 'unsafe-none',
-  },
+  'GET /oauth/callback': RESULT_PAGE,
+  'GET /app-auth/connect': RESULT_PAGE,
   'GET /connect-ui/': {
     'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://localhost:0; base-uri 'none'; form-action 'none'; frame-ancestors 'self' http://localhost:* http://127.0.0.1:*", // prettier-ignore
     'cross-origin-opener-policy': 'unsafe-none',
@@ -142,7 +146,11 @@ describe('abuse 38: other origins', () => {
       expect([one.name, headers.get('access-control-allow-credentials')]).toEqual([one.name, null]);
       const allowed = headers.get('access-control-allow-origin');
       expect([one.name, [null, '*'].includes(allowed)]).toEqual([one.name, true]);
-      if (one.route.auth.by === 'key' || one.route.path.startsWith('/dev/c') || one.route.path === '/oauth/callback') {
+      if (
+        one.route.auth.by === 'key' ||
+        one.route.path.startsWith('/dev/c') ||
+        ['/oauth/callback', '/app-auth/connect'].includes(one.route.path)
+      ) {
         expect([one.name, allowed]).toEqual([one.name, null]);
       }
     }

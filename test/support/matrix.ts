@@ -5,6 +5,7 @@
 import { startTinyServer, type TinyServer } from '../flows/connect-helpers.ts';
 import { devRoutes } from '../../src/shell/dev/routes.ts';
 import type { MountedRoute } from '../../src/shell/http/server.ts';
+import { rows, type Call, type Row } from './matrix-rows.ts';
 import { callApi, startTestApp, type TestApp, type TestAppOptions } from './app.ts';
 
 /** One environment, as its rightful caller sees it. */
@@ -16,30 +17,10 @@ export interface World {
   /** OAuth 2, with {@link World.connection}. */
   integration: string;
   connection: string;
-  /** API key, Basic and no credential. */
-  integrations: { apiKey: string; basic: string; none: string };
+  /** API key, Basic, no credential, and client credentials. */
+  integrations: { apiKey: string; basic: string; none: string; client: string };
   /** An open connect session. */
   session: string;
-}
-
-export interface Call {
-  path: string;
-  query?: Record<string, string>;
-  body?: unknown;
-  headers?: Record<string, string>;
-  /** Sends the body as an HTML form does. */
-  form?: boolean;
-}
-
-export interface Row {
-  /** A call that fits the route, with names of the world. */
-  call(world: World): Call;
-  /** Status for the rightful caller. Undefined: what the route answers depends on more than the caller. */
-  ok?: number;
-  /** Makes what the call uses up, and gives the world with it. */
-  prepare?(matrix: Matrix, world: World): Promise<World>;
-  /** What of an environment the call names: the same call with names of another environment must find nothing. */
-  names?: ('integration' | 'connection' | 'session')[];
 }
 
 export interface Matrix {
@@ -64,7 +45,14 @@ export interface Matrix {
 }
 
 /** Names of the integrations and connections that both environments have. */
-const SHARED = { integration: 'crm', connection: 'acct-1', apiKey: 'with-key', basic: 'with-password', none: 'open' };
+const SHARED = {
+  integration: 'crm',
+  connection: 'acct-1',
+  apiKey: 'with-key',
+  basic: 'with-password',
+  none: 'open',
+  client: 'with-client',
+};
 
 export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix> {
   const upstream = await startTinyServer();
@@ -96,7 +84,7 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
     mark: `only-${name}`,
     integration: SHARED.integration,
     connection: SHARED.connection,
-    integrations: { apiKey: SHARED.apiKey, basic: SHARED.basic, none: SHARED.none },
+    integrations: { apiKey: SHARED.apiKey, basic: SHARED.basic, none: SHARED.none, client: SHARED.client },
     session: '',
   });
   const matrix: Matrix = {
@@ -147,6 +135,8 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
       };
       need(await matrix.api(world, 'POST', '/integrations', body), 200);
     }
+    const client = { provider: 'oauth2-client-credentials', unique_key: SHARED.client, display_name: world.mark, integration_config: { token_url: `${upstream.url}/token`, api_base_url: upstream.url } }; // prettier-ignore
+    need(await matrix.api(world, 'POST', '/integrations', client), 200);
     await matrix.newConnection(world, SHARED.connection);
     world.session = await matrix.newSession(world);
   }
@@ -244,279 +234,20 @@ async function dump(app: TestApp, world: World): Promise<string> {
   return parts.join('\n');
 }
 
-const proxyRow: Row = {
-  call: (world) => ({
-    path: '/proxy/v1/things',
-    headers: { 'provider-config-key': world.integration, 'connection-id': world.connection },
-  }),
-  ok: 200,
-  names: ['integration', 'connection'],
-};
-const preflightFree = { ok: undefined };
+type RouteWithRow = { route: MountedRoute; row: Row; name: string };
 
-/** A row for a route of a credential that the customer types in. */
-function typedRow(path: string, integration: (world: World) => string, body?: unknown): Row {
-  return {
-    call: (world) => ({
-      path: `${path}/${integration(world)}`,
-      query: { connect_session_token: world.session },
-      body,
-    }),
-    ok: 200,
-    prepare: async (matrix, world) => ({ ...world, session: await matrix.newSession(world) }),
-  };
+/** The routes of the router with their rows; preflights are left out. */
+export function routesWithRows(matrix: Matrix): RouteWithRow[] {
+  return named(matrix).filter((one): one is RouteWithRow => one.row !== undefined);
 }
 
-/** Modes that another release may support or refuse: the matrix asks only who may call. */
-function modeRow(path: string): Row {
-  return {
-    ...preflightFree,
-    call: (world) => ({
-      path: `${path}/${world.integration}`,
-      query: { connect_session_token: world.session },
-      body: {},
-    }),
-  };
+/** Routes that somebody has added without a row. */
+export function routesWithoutRows(matrix: Matrix): string[] {
+  return named(matrix).flatMap(({ name, row }) => (row === undefined ? [name] : []));
 }
 
-function pathRow(
-  path: (world: World) => string,
-  more: Partial<Row> & { body?: unknown; query?: (world: World) => Record<string, string> },
-): Row {
-  const { body, query, ...row } = more;
-  return { ok: 200, ...row, call: (world) => ({ path: path(world), body, ...(query && { query: query(world) }) }) };
-}
-
-const byKey = (world: World): Record<string, string> => ({ provider_config_key: world.integration });
-const named: Pick<Row, 'names'> = { names: ['integration', 'connection'] };
-const throwAway: Pick<Row, 'prepare' | 'names'> = {
-  ...named,
-  async prepare(matrix, world) {
-    const connection = matrix.unique();
-    await matrix.newConnection(world, connection);
-    return { ...world, connection };
-  },
-};
-let created = 0;
-
-/** By `METHOD path` as the router has it. Preflights need none: they answer the same to everybody. */
-export const rows: Record<string, Row> = {
-  'GET /health': pathRow(() => '/health', {}),
-  'GET /ready': pathRow(() => '/ready', {}),
-  'GET /openapi.json': pathRow(() => '/openapi.json', {}),
-  'GET /': pathRow(() => '/', {}),
-  'GET /dev/style.css': pathRow(() => '/dev/style.css', {}),
-  // Without the origin of the page its buttons do nothing.
-  'POST /dev/connect': { call: () => ({ path: '/dev/connect', form: true, body: { integration: 'xref' } }), ok: 403 },
-  'POST /dev/disconnect': {
-    call: (world) => ({ path: '/dev/disconnect', form: true, body: { integration: world.integration, connection: world.connection } }), // prettier-ignore
-    ok: 403,
-  },
-
-  'GET /providers': pathRow(() => '/providers', { query: () => ({ search: 'x' }) }),
-  'GET /providers/:provider': pathRow(() => '/providers/xref', {}),
-  'GET /images/template-logos/:file': pathRow(() => '/images/template-logos/xref.svg', {}),
-
-  'GET /integrations': pathRow(() => '/integrations', {}),
-  'GET /integrations/:uniqueKey': pathRow((world) => `/integrations/${world.integration}`, {
-    names: ['integration'],
-    query: () => ({ include: 'credentials' }),
-  }),
-  'GET /config/:uniqueKey': pathRow((world) => `/config/${world.integration}`, {
-    names: ['integration'],
-    query: () => ({ include_creds: 'true' }),
-  }),
-  'POST /integrations': {
-    call: () => ({
-      path: '/integrations',
-      body: {
-        provider: 'oauth2-generic',
-        unique_key: `created-${(created += 1)}`,
-        display_name: 'Created',
-        credentials: {
-          type: 'OAUTH2',
-          client_id: 'an id',
-          client_secret: 'a secret',
-          scopes: 'a,b',
-          webhook_secret: 'w',
-        },
-        integration_config: { authorization_url: 'https://login.example/a', token_url: 'https://login.example/t' },
-        custom: { note: 'x' },
-      },
-    }),
-    ok: 200,
-  },
-  'POST /integrations/quickstart': pathRow(() => '/integrations/quickstart', {
-    body: { provider: 'xref', unique_key: 'quick' },
-    ok: 400,
-  }),
-  'PATCH /integrations/:uniqueKey': pathRow((world) => `/integrations/${world.integration}`, {
-    names: ['integration'],
-    body: { display_name: 'Patched', custom: { note: 'y' } },
-  }),
-  'DELETE /integrations/:uniqueKey': pathRow((world) => `/integrations/${world.integration}`, {
-    names: ['integration'],
-    async prepare(matrix, world) {
-      const integration = matrix.unique();
-      await matrix.newIntegration(world, integration);
-      return { ...world, integration };
-    },
-  }),
-
-  'GET /connections': pathRow(() => '/connections', {
-    query: (world) => ({ search: 'acct', integrationId: world.integration, 'tags[end_user_id]': 'user-1' }),
-  }),
-  'GET /connection': pathRow(() => '/connection', {
-    query: (world) => ({ connectionId: world.connection, endUserId: 'user-1', endUserOrganizationId: 'org' }),
-  }),
-  'GET /connections/:connectionId': pathRow((world) => `/connections/${world.connection}`, { ...named, query: byKey }),
-  'GET /connection/:connectionId': pathRow((world) => `/connection/${world.connection}`, { ...named, query: byKey }),
-  'POST /connections': {
-    call: (world) => ({
-      path: '/connections',
-      body: {
-        provider_config_key: world.integration,
-        connection_id: `imported-${(created += 1)}`,
-        credentials: { type: 'OAUTH2', access_token: 'a token', refresh_token: 'another' },
-        metadata: { a: 'b', c: ['d'] },
-        connection_config: { e: 'f' },
-        tags: { project: 'g' },
-        end_user: { id: 'user-2', email: 'two@example.com', display_name: 'Two', tags: { h: 'i' } },
-        webhook_url_override: 'https://hooks.example/x',
-      },
-    }),
-    ok: 201,
-    names: ['integration'],
-  },
-  'POST /connection': {
-    call: (world) => ({
-      path: '/connection',
-      body: { provider_config_key: world.integration, connection_id: `flat-${(created += 1)}`, access_token: 'a token', metadata: { a: 'b' } }, // prettier-ignore
-    }),
-    ok: 201,
-    names: ['integration'],
-  },
-  'PATCH /connections/:connectionId': pathRow((world) => `/connections/${world.connection}`, {
-    ...named,
-    query: byKey,
-    body: { tags: { project: 'x' }, end_user: { id: 'user-3', email: 'three@example.com' } },
-  }),
-  ...metadataRows('POST', 201),
-  ...metadataRows('PATCH', 200),
-  'DELETE /connections/:connectionId': pathRow((world) => `/connections/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
-  'DELETE /connection/:connectionId': pathRow((world) => `/connection/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
-
-  'POST /connect/sessions': {
-    call: (world) => ({
-      path: '/connect/sessions',
-      body: {
-        end_user: { id: 'user-1', display_name: 'One', tags: { a: 'b' } },
-        organization: { id: 'org-1', display_name: 'Org' },
-        allowed_integrations: [world.integration],
-        integrations_config_defaults: {
-          [world.integration]: {
-            user_scopes: 'a',
-            authorization_params: { prompt: 'login' },
-            connection_config: { x: 'y' },
-          },
-        },
-        overrides: { [world.integration]: { docs_connect: 'https://docs.example/' } },
-        tags: { t: 'u' },
-      },
-    }),
-    ok: 201,
-    names: ['integration'],
-  },
-  'POST /connect/sessions/reconnect': {
-    call: (world) => ({
-      path: '/connect/sessions/reconnect',
-      body: { connection_id: world.connection, integration_id: world.integration, end_user: { id: 'user-1' } },
-    }),
-    ok: 201,
-    ...named,
-  },
-  'GET /connect/session': pathRow(() => '/connect/session', {}),
-  'GET /connect/session/integrations': pathRow(() => '/connect/session/integrations', {}),
-  'DELETE /connect/session': pathRow(() => '/connect/session', {
-    ok: 204,
-    prepare: async (matrix, world) => ({ ...world, session: await matrix.newSession(world) }),
-  }),
-  'POST /connect/telemetry': {
-    call: (world) => ({
-      path: '/connect/telemetry',
-      body: {
-        token: world.session,
-        event: 'open',
-        timestamp: new Date(),
-        dimensions: { integration: world.integration },
-      },
-    }),
-    ok: 204,
-  },
-  'GET /oauth/connect/:providerConfigKey': {
-    call: (world) => ({
-      path: `/oauth/connect/${world.integration}`,
-      query: { connect_session_token: world.session, 'params[a]': 'b', 'authorization_params[prompt]': 'none', user_scope: 'a' }, // prettier-ignore
-    }),
-    ok: 302,
-    names: ['integration'],
-  },
-  'GET /oauth/callback': pathRow(() => '/oauth/callback', {
-    ok: 400,
-    query: () => ({ code: 'a-code', state: 'a-state', error: 'denied', error_description: 'No.' }),
-  }),
-  'POST /api-auth/api-key/:providerConfigKey': typedRow('/api-auth/api-key', ({ integrations }) => integrations.apiKey, { apiKey: 'a key' }), // prettier-ignore
-  'POST /api-auth/basic/:providerConfigKey': typedRow('/api-auth/basic', ({ integrations }) => integrations.basic, { username: 'u', password: 'p' }), // prettier-ignore
-  'POST /auth/unauthenticated/:providerConfigKey': typedRow('/auth/unauthenticated', ({ integrations }) => integrations.none), // prettier-ignore
-  'POST /oauth2/auth/:providerConfigKey': modeRow('/oauth2/auth'),
-  'POST /auth/tba/:providerConfigKey': modeRow('/auth/tba'),
-  'POST /auth/two-step/:providerConfigKey': modeRow('/auth/two-step'),
-  'POST /auth/jwt/:providerConfigKey': modeRow('/auth/jwt'),
-  'POST /auth/bill/:providerConfigKey': modeRow('/auth/bill'),
-  'POST /auth/signature/:providerConfigKey': modeRow('/auth/signature'),
-  'POST /auth/aws-sigv4/:providerConfigKey': modeRow('/auth/aws-sigv4'),
-  'POST /auth/oauth-outbound/:providerConfigKey': modeRow('/auth/oauth-outbound'),
-  'GET /connect-ui/': pathRow(() => '/connect-ui/', { query: () => ({ session_token: 'x' }) }),
-  'GET /connect-ui/assets/:file': pathRow(() => '/connect-ui/assets/none.js', { ok: 404 }),
-
-  'GET /proxy/*': proxyRow,
-  'HEAD /proxy/*': proxyRow,
-  'POST /proxy/*': proxyRow,
-  'PUT /proxy/*': proxyRow,
-  'PATCH /proxy/*': proxyRow,
-  'DELETE /proxy/*': proxyRow,
-};
-
-function metadataRows(method: 'POST' | 'PATCH', ok: number): Record<string, Row> {
-  return {
-    [`${method} /connections/metadata`]: {
-      call: (world) => ({
-        path: '/connections/metadata',
-        body: { provider_config_key: world.integration, connection_id: [world.connection], metadata: { a: 'b' } },
-      }),
-      ok,
-      ...named,
-    },
-    [`${method} /connection/:connectionId/metadata`]: {
-      call: (world) => ({
-        path: `/connection/${world.connection}/metadata`,
-        headers: { 'provider-config-key': world.integration },
-        body: { a: { b: 'c' } },
-      }),
-      ok,
-      ...named,
-    },
-  };
-}
-
-/** Routes that the table must know. */
-export function routesWithRows(matrix: Matrix): { route: MountedRoute; row: Row; name: string }[] {
+function named(matrix: Matrix): { route: MountedRoute; row: Row | undefined; name: string }[] {
   return matrix.app.hawser.routes
     .filter(({ method }) => method !== 'OPTIONS')
-    .map((route) => {
-      const name = `${route.method} ${route.path}`;
-      const row = rows[name];
-      if (row === undefined) throw new Error(`${name} has no row in test/support/matrix.ts`);
-      return { route, row, name };
-    });
+    .map((route) => ({ route, name: `${route.method} ${route.path}`, row: rows[`${route.method} ${route.path}`] }));
 }
