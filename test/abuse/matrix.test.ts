@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RouteAuth } from '../../src/base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../src/features/environments/index.ts';
 import { KEY_PRINCIPAL, startEdge } from './edge.ts';
-import { foreignNames, rows, routesWithRows, startMatrix, type Matrix, type World } from '../support/matrix.ts';
+import {
+  foreignNames,
+  routesWithoutRows,
+  routesWithRows,
+  startMatrix,
+  type Matrix,
+  type World,
+} from '../support/matrix.ts';
+import { rows } from '../support/matrix-rows.ts';
 
 let matrix: Matrix;
 beforeAll(async () => {
@@ -42,6 +50,7 @@ const CREDENTIALS: Credential[] = [
 
 describe('abuse 27, 28: route × credential', () => {
   it('abuse 28: every route has a row, and every row a route', () => {
+    expect(routesWithoutRows(matrix), 'give them a row in test/support/matrix-rows.ts').toEqual([]);
     const names = routesWithRows(matrix).map(({ name }) => name);
     expect(Object.keys(rows).filter((name) => !names.includes(name))).toEqual([]);
     expect(names.length).toBeGreaterThan(50);
