@@ -66,7 +66,9 @@ function getConnectionRoute(deps: CredentialRouteDeps, path: string): Route {
         if (query.refresh_github_app_jwt_token === 'true' && live.credential.type === 'APP') {
           values['jwtToken'] = appJwt({ client: integration.client, nowMs: clock.now() });
         }
-        return { body: render(live.connection, values) };
+        // What is in memory may be a moment older than the row just read.
+        const shown = live.connection.updatedAt > stored.updatedAt ? live.connection : stored;
+        return { body: render(shown, values) };
       } catch (error) {
         if (!(error instanceof HawserError) || PASSED_THROUGH.includes(error.code)) throw error;
         const now = (await connections.byId(environmentId, stored.id)) ?? stored;
