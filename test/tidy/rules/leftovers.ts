@@ -67,14 +67,13 @@ const places: Rule = {
 };
 
 const registries: Rule = {
-  name: 'no registry but the public one',
+  name: 'no address of a package registry',
   reason: 'an address of a mirror in the tree breaks `npm ci` for everybody else',
   check: (project) => [
     ...eachText(
       project,
       /https?:\/\/[\w.-]*(?:registry|artifactory|nexus|verdaccio|mirror|proxy-npm)[\w.-]*(?=[/:'"\s)]|$)/gi,
-    ) //
-      .filter(({ what }) => !/^https:\/\/registry\.npmjs\.org$/i.test(what)),
+    ),
     ...eachText(project, /^\s*(?:@[\w-]+:)?registry\s*=.*|^.*_auth\w*\s*=.*/gm, /(?<!npmrc)$/),
   ],
   catches: [
@@ -82,7 +81,7 @@ const registries: Rule = {
     { '.npmrc': 'registry=https://packages.example.com/' },
     { '.npmrc': '//packages.example.com/:_authToken=abc' },
   ],
-  passes: [{ '.npmrc': 'save-exact=true\n', 'docs/a.md': 'https://registry.npmjs.org/hawser' }],
+  passes: [{ '.npmrc': 'save-exact=true\n', 'docs/a.md': 'npm install hawser' }],
 };
 
 export const leftoverRules = [markers, focus, output, places, registries];
