@@ -82,11 +82,21 @@ const provider = {
       example: 's3',
       order: 1,
     },
+    external_id: {
+      title: 'External id',
+      description: '`fixed`: every connect session must fix one, as AWS advises; `required`: the customer may type it.',
+      kind: 'enum',
+      options: ['optional', 'required', 'fixed'],
+      default: 'optional',
+      optional: true,
+      order: 2,
+    },
   },
   sigv4: {
     service: '${integrationConfig.service}',
     region: '${credentials.region}',
     stsUrl: 'https://sts.${credentials.region}.amazonaws.com/',
+    externalId: '${integrationConfig.external_id}',
     unsignedPayload: ['s3'],
   },
   api: {
@@ -99,13 +109,14 @@ const provider = {
   },
   gotchas: [
     "The integration has credentials of type `AWS_SIGV4`: access key id and secret access key of the app's own account.",
-    'The customer makes a role that trusts that account. Fix an external id per customer in the connect session: without one, a role can be borrowed by whoever knows its name.',
+    'The customer makes a role that trusts that account. Fix an external id per customer in the connect session, and demand it by the setting `external_id: fixed`: without one, a role can be borrowed by whoever knows its name.',
     'Temporary keys live an hour and are renewed by the role again.',
     'For S3 a large body is streamed unsigned (`UNSIGNED-PAYLOAD`); every other service needs it whole, at most 8 MiB.',
     'An integration is for one service; make one integration for each.',
     'Services whose signature name is not their host name, global services, China and GovCloud are not covered.',
   ],
   sources: [
+    'https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html (known by heart, not read 2026-11)',
     'https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html (read 2026-11)',
     'The signature: test vectors of the AWS suite, IAM and S3, in the tests of the protocol (read 2026-11)',
     'https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (known by heart, not read 2026-11)',

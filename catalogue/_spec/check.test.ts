@@ -97,6 +97,8 @@ describe('checkProvider', () => {
     ['authMode', 'API_KEY', /oauth2: belongs to authMode OAUTH2/],
     ['authMode', 'API_KEY', /credentials: authMode API_KEY has exactly: apiKey/],
     ['oauth2', undefined, /belongs to authMode OAUTH2/],
+    ['authMode', 'TWO_STEP', /disconnect: rfc7009 belongs to authMode OAUTH2; in TWO_STEP/],
+    ['authMode', 'OAUTH2_CC', /disconnect: rfc7009 belongs to authMode OAUTH2; in OAUTH2_CC/],
     ['credentials', { apiKey: { title: 'K', description: 'K', kind: 'text' } }, /has exactly: none/],
     ['api.auth', { in: 'none' }, /sent nowhere/],
     ['api.auth.value', 'Bearer ${apiKey}', /authMode OAUTH2 has no \$\{apiKey\}/],

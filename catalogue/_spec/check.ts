@@ -74,6 +74,10 @@ function checkMode(spec: ProviderSpec, report: Report): void {
   }
   const policyNeedsGrant = spec.disconnect.kind === 'rfc7009' || spec.disconnect.kind === 'call';
   if (policyNeedsGrant && spec.authMode === 'NONE') report('disconnect', 'there is nothing to revoke in authMode NONE');
+  // RFC 7009 2.1 names the client by its registration, which the app has in OAUTH2 only.
+  if (spec.disconnect.kind === 'rfc7009' && spec.authMode !== 'OAUTH2' && spec.authMode !== 'NONE') {
+    report('disconnect', `rfc7009 belongs to authMode OAUTH2; in ${spec.authMode} say the call itself (kind \`call\`)`);
+  }
 }
 
 function secretsUsed(spec: ProviderSpec): string[] {

@@ -1,6 +1,6 @@
 /** The rules of `modes.ts`, in sentences. Called by `check.ts`. */
 import { isDeepStrictEqual } from 'node:util';
-import type { AuthMode, Fields, LoginRequestSpec, LoginSpec, ProviderSpec } from './index.ts';
+import type { AuthMode, Fields, LoginRequestSpec, LoginSpec, ProviderSpec, SigV4Spec } from './index.ts';
 
 type Report = (where: string, problem: string) => void;
 
@@ -73,9 +73,15 @@ function checkApp({ app, connectionConfig = {} }: ProviderSpec, report: Report):
 /** Modes that sign each call. */
 const SIGNING: readonly AuthMode[] = ['OAUTH1', 'AWS_SIGV4'];
 
-function checkSigning({ api, authMode, oauth1, connectionConfig = {} }: ProviderSpec, report: Report): void {
+function checkSigning(
+  { api, authMode, oauth1, sigv4, credentials = {}, connectionConfig = {} }: ProviderSpec,
+  report: Report,
+): void {
   if ((api.auth.in === 'signature') !== SIGNING.includes(authMode)) {
     report('api.auth', `is a signature exactly in the modes ${SIGNING.join(', ')}`);
+  }
+  if (sigv4?.externalId !== undefined && credentials['external_id'] === undefined) {
+    report('sigv4.externalId', 'needs the credential field external_id');
   }
   for (const key of Object.keys(oauth1?.metadata ?? {})) {
     if (!connectionConfig[key]?.automated)
@@ -182,6 +188,10 @@ export function modeUrlsOf(spec: ProviderSpec): [where: string, template: string
   ];
 }
 
+function sigv4Texts({ service, region, externalId }: SigV4Spec): Record<string, string> {
+  return { service, region, ...(externalId !== undefined && { externalId }) };
+}
+
 /** Tables of text templates of the machine modes, by place. They may hold `credentials.x`. */
 export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<string, string> | undefined][] {
   const { clientCredentials, jwt, oauth1, sigv4, app } = spec;
@@ -201,7 +211,7 @@ export function modeTextsOf(spec: ProviderSpec): [where: string, table: Record<s
     ['oauth1.authorize.params', oauth1?.authorize.params],
     ['oauth1.accessToken.params', oauth1?.accessToken.params],
     ['app.headers', app?.headers],
-    ['sigv4', sigv4 && { service: sigv4.service, region: sigv4.region }],
+    ['sigv4', sigv4 && sigv4Texts(sigv4)],
     ...loginRequestsOf(spec.login).flatMap(([where, request]): [string, Record<string, string> | undefined][] => [
       [`${where}.params`, request.params],
       [`${where}.headers`, request.headers],

@@ -37,6 +37,7 @@ export const sigv4Schema = z.strictObject({
   service: text,
   region: text,
   stsUrl: text,
+  externalId: text.optional(),
   unsignedPayload: z.array(text).min(1).optional(),
 });
 

@@ -55,6 +55,11 @@ export interface SigV4Spec {
   /** Template of the region. */
   region: string;
   stsUrl: string;
+  /**
+   * Template that gives `required`: connecting without an external id is refused; `fixed`: it must come from the connect
+   * session, never from the customer. Anything else, or absent: optional. Source: the AWS guide on the confused deputy.
+   */
+  externalId?: string;
   /** Services that take a body which is not hashed: such bodies are streamed. Others are read whole before they go. */
   unsignedPayload?: string[];
 }

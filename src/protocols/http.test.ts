@@ -163,6 +163,10 @@ describe('retryDelayMs', () => {
     expect(retryDelayMs({ ...base, status: 403, headers: { 'x-left': '0', 'x-wait': '4' }, spec })).toBe(4000);
     expect(retryDelayMs({ ...base, status: 403, headers: { 'x-left': '1', 'x-wait': '4' }, spec })).toBeUndefined();
     expect(retryDelayMs({ ...base, status: 403, headers: {}, spec })).toBeUndefined();
+    // The last call that was left has been answered well.
+    for (const status of [200, 204, 304]) {
+      expect(retryDelayMs({ ...base, status, headers: { 'x-left': '0', 'x-wait': '4' }, spec })).toBeUndefined();
+    }
   });
 
   it('doubles from 3 s up to 10 min', () => {

@@ -126,8 +126,8 @@ export interface CallerRetry {
 /**
  * How long to wait before trying again, in milliseconds; `undefined` when this answer is final.
  *
- * Retried: 5xx, 429 and 401, or instead the provider's own list, plus the caller's; and any answer that says the rate
- * limit has nothing left. The wait: the longest that the caller's headers name, else the provider's, else the standard
+ * Retried: 5xx, 429 and 401, or instead the provider's own list, plus the caller's; and any refusal (4xx) that says the
+ * rate limit has nothing left. A good answer that spends the last call is a good answer. The wait: the longest that the caller's headers name, else the provider's, else the standard
  * `Retry-After` when the provider names none, else 3 s × 2^attempt up to 10 min.
  * Source: wire contract J.3; `Retry-After` by default is ours (RFC 9110 10.2.3).
  */
@@ -141,7 +141,8 @@ export function retryDelayMs(answer: {
   attempt: number;
 }): number | undefined {
   const { status, headers, spec, caller, nowMs } = answer;
-  const limited = spec?.remaining !== undefined && lookUp(headers, spec.remaining)?.trim() === '0';
+  const spent = spec?.remaining !== undefined && lookUp(headers, spec.remaining)?.trim() === '0';
+  const limited = spent && status >= 400;
   const listed =
     spec?.statuses === undefined ? usual(status) : spec.statuses.some((entry) => matchesStatus(entry, status));
   if (!limited && !listed && caller?.on?.includes(status) !== true) return undefined;

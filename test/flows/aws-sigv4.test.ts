@@ -206,6 +206,30 @@ describe('an AWS role', () => {
     expect(server.requests[0]?.form.get('ExternalId')).toBe('of-this-customer');
   });
 
+  it('demands the external id where the integration says so', async () => {
+    const change = (rule: string) =>
+      app.api('PATCH', '/integrations/s3', { integration_config: { service: 's3', external_id: rule } });
+    const role = { role_arn: ROLE };
+    const attempt = async (body: object, defaults?: object) => {
+      const session = defaults && { integrations_config_defaults: { s3: { connection_config: defaults } } };
+      const answered = await postCredential(
+        node.url,
+        '/auth/aws-sigv4/s3',
+        await sessionToken(app, 's3', session),
+        body,
+      );
+      return [answered.status, JSON.stringify(answered.body).includes('xternal id')];
+    };
+    expect((await change('required')).status).toBe(200);
+    expect(await attempt(role)).toEqual([400, true]);
+    expect((await attempt({ ...role, external_id: 'typed' }))[0]).toBe(200);
+    expect((await change('fixed')).status).toBe(200);
+    expect(await attempt({ ...role, external_id: 'typed' })).toEqual([400, true]);
+    expect((await attempt(role, { external_id: 'of-this-customer' }))[0]).toBe(200);
+    expect((await change('optional')).status).toBe(200);
+    expect((await attempt(role))[0]).toBe(200);
+  });
+
   it('needs keys in the integration', async () => {
     const body = { provider: 'aws-sigv4', unique_key: 'none', integration_config: { service: 's3' } };
     expect(await app.api('POST', '/integrations', body)).toMatchObject({

@@ -349,6 +349,33 @@ describe('a single-use grant', () => {
     expect(await grant.state()).toEqual(['spent', undefined]);
   });
 
+  it('left open by a dead node is swept after its longest life, and the app is told', async () => {
+    script = answering(ok);
+    const hand = handClock();
+    await serve(core.node, { clock: hand.clock });
+    const [lost, young, again] = [await connect(), await connect(), await connect()];
+    const leave = (id: number, age: string) =>
+      core.db.query(
+        `INSERT INTO single_use_write (environment_id, connection_id, claim, claimed_at)
+         VALUES ($1, $2, gen_random_uuid(), now() - $3::interval)`,
+        [core.environment.id, id, age],
+      );
+    await leave(lost.id, '11 minutes');
+    await leave(young.id, '9 minutes');
+    await leave(again.id, '11 minutes'); // connected again just now
+    await core.db.query(`UPDATE connection SET state_since = now() - interval '1 day' WHERE id = ANY ($1)`, [
+      [lost.id, young.id],
+    ]);
+    hand.advance(60_000);
+    expect(await eventually(lost.state, ([state]) => state === 'spent')).toEqual(['spent', 'outcome_unknown']);
+    expect(await lost.events()).toEqual(['spent']);
+    const open = ([claim]: { settled_at: unknown }[]) => claim?.settled_at === null;
+    await eventually(again.claims as () => Promise<{ settled_at: unknown }[]>, (claims) => !open(claims));
+    expect((await again.state())[0]).toBe('active');
+    expect((await young.state())[0]).toBe('active');
+    expect(open((await young.claims()) as { settled_at: unknown }[])).toBe(true);
+  });
+
   it('sends nothing when the claim cannot be written', async () => {
     script = answering(ok);
     const grant = await connect();

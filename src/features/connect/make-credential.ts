@@ -1,5 +1,9 @@
+import type { Issue } from '../../base/errors.ts';
+import { holesFor } from '../../protocols/input.ts';
 import { isMachineMode } from '../../protocols/machine-token/index.ts';
+import { externalIdRule } from '../../protocols/sigv4/index.ts';
 import { obtainToken, type Credential, type GrantFacts } from '../credentials/index.ts';
+import type { Integration } from '../integrations/index.ts';
 import type { Attempt } from './access.ts';
 import type { TypedCredential } from './credential-form.ts';
 import type { ConnectDeps } from './deps.ts';
@@ -36,7 +40,10 @@ export async function makeCredential(
   const externalId = fixed?.connection_config?.['external_id'];
   // Chosen by the app, it ties the role to one customer: whoever knows a role of somebody else cannot borrow it.
   if (provider.sigv4 !== undefined && typeof externalId === 'string') fields['external_id'] = externalId;
-  const issues = configIssues(provider.credentials, fields, '');
+  const issues = [
+    ...configIssues(provider.credentials, fields, ''),
+    ...externalIdIssues(integration, connectionConfig, fields, typeof externalId === 'string'),
+  ];
   for (const name of Object.keys(fields)) {
     if (provider.credentials?.[name] !== undefined) continue;
     const message = `${provider.displayName} takes no such value.`;
@@ -52,4 +59,22 @@ export async function makeCredential(
     credential: made,
   } = await obtainToken(deps, { integration, connectionConfig, mode, fields });
   return { credential: made, facts, learned: learnedValues(provider, metadata) };
+}
+
+/** The external id that the integration demands for an AWS role, and does not have. */
+function externalIdIssues(
+  { provider, integrationConfig }: Integration,
+  connectionConfig: Record<string, unknown>,
+  fields: Record<string, string>,
+  isFixed: boolean,
+): Issue[] {
+  if (provider.sigv4 === undefined) return [];
+  const rule = externalIdRule(provider.sigv4, holesFor({ provider, integrationConfig, connectionConfig }));
+  if (rule === 'optional' || isFixed) return [];
+  if (rule === 'required' && (fields['external_id'] ?? '') !== '') return [];
+  const message =
+    rule === 'fixed'
+      ? 'This integration wants the connect session to fix the external id.'
+      : 'The external id is required.';
+  return [{ code: 'custom', message, path: ['', 'external_id'] }];
 }

@@ -53,6 +53,9 @@ export const RETRIES_MAX = 10;
 /** How often stalled callers are looked for. */
 export const WATCH_INTERVAL_MS = 5_000;
 
+/** How often writes that a dead node has left open are looked for. */
+export const CLAIM_SWEEP_INTERVAL_MS = 60_000;
+
 /** Below this many inflated bytes the ratio says nothing: a kilobyte of spaces is no bomb. */
 export const INFLATE_RATIO_FROM_BYTES = 1024 ** 2;
 

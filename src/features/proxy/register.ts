@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isHawserError } from '../../base/errors.ts';
+import { errorText } from '../../base/log.ts';
 import { grantsScope, type Principal } from '../../base/route.ts';
 import { connectionErrors } from '../connections/index.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { integrationErrors } from '../integrations/index.ts';
 import { proxyErrors } from './errors.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
-import { PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
+import { CLAIM_SWEEP_INTERVAL_MS, PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
 import type { ProxyDeps } from './model.ts';
 import { createPreparer } from './prepare.ts';
 import { readCall, type Call } from './read-call.ts';
@@ -32,8 +33,21 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     for (const exchange of watched) exchange.check(nowMs);
   });
 
+  let sweeping = false;
+  const stopSweeping = deps.clock.every(CLAIM_SWEEP_INTERVAL_MS, () => {
+    if (sweeping) return;
+    sweeping = true;
+    deps.singleUse
+      .sweep()
+      .catch((error: unknown) => deps.log.warn('the sweep of single-use writes failed', { error: errorText(error) }))
+      .finally(() => {
+        sweeping = false;
+      });
+  });
+
   app.addHook('onClose', async () => {
     stopWatching();
+    stopSweeping();
     // The callers are gone by now; what a write of theirs has done must still be noted.
     await deps.singleUse.settled();
   });

@@ -7,7 +7,7 @@
  *   open ─▶ settled, state spent     done, or the outcome is unknown
  *
  * A node that dies leaves an open row. It counts as "outcome unknown" once it is older than any write lives, unless the
- * customer has connected again since.
+ * customer has connected again since: told by the next write, or by a sweep.
  */
 import { randomId } from '../../base/ids.ts';
 import { errorText } from '../../base/log.ts';
@@ -17,7 +17,7 @@ import { proxyErrors } from './errors.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
 import type { Call } from './read-call.ts';
-import { deleteClaim, insertClaim, replaceClaim, selectOpenClaim, settleClaim } from './store.ts';
+import { deleteClaim, insertClaim, replaceClaim, selectOpenClaim, selectStaleClaims, settleClaim } from './store.ts';
 
 /** States that a grant of unknown outcome is moved from; a connection that has ended otherwise stays as it is. */
 const USABLE: ConnectionState[] = ['active', 'expiring', 'not_ready', 'needs_reauth'];
@@ -35,9 +35,14 @@ export function usesUpGrant(call: Call, live: LiveConnection): boolean {
   return (live.scope ?? '').split(/[\s,+]+/).includes(scope);
 }
 
+/** Claims ended in one sweep; a node that dies leaves a handful. */
+const SWEPT_MAX = 100;
+
 export interface SingleUseWrites {
   /** Claims the write. Errors: `connection_spent`, `connection_write_in_flight`, `unknown_connection`. */
   claim(live: LiveConnection): Promise<WriteClaim>;
+  /** Settles what dead nodes have left. Resolves to the number of claims that were ended. */
+  sweep(): Promise<number>;
   /** Resolves when no write of this node is under way. */
   settled(): Promise<void>;
 }
@@ -77,6 +82,12 @@ export function createSingleUseWrites(
     throw proxyErrors.fail('connection_spent');
   }
 
+  /** True when the claim is of an earlier grant than the one that is there now. */
+  async function isOfEarlierGrant(environmentId: number, id: number, claimedAt: Date): Promise<boolean> {
+    const now = await connections.byId(environmentId, id);
+    return now === undefined || (now.state === 'active' && now.stateSince > claimedAt);
+  }
+
   function openClaim(live: LiveConnection, claim: string): WriteClaim {
     const { environmentId, id } = live.connection;
     const settled = Promise.withResolvers<void>();
@@ -110,6 +121,14 @@ export function createSingleUseWrites(
   }
 
   return {
+    async sweep() {
+      const stale = await selectStaleClaims(db, staleMs, SWEPT_MAX);
+      for (const { environmentId, id, claim, claimedAt } of stale) {
+        if (await isOfEarlierGrant(environmentId, id, claimedAt)) await settleClaim(db, environmentId, id, claim);
+        else await markUnknown(environmentId, id, claim);
+      }
+      return stale.length;
+    },
     async settled() {
       await Promise.all(underWay);
     },

@@ -45,6 +45,26 @@ export async function selectOpenClaim(
   return row && { claim: row.claim, claimedAt: row.claimed_at, isStale: row.stale };
 }
 
+/** Open claims that are older than any write lives, of all environments, oldest first. */
+export async function selectStaleClaims(
+  sql: Sql,
+  staleMs: number,
+  limit: number,
+): Promise<{ environmentId: number; id: number; claim: string; claimedAt: Date }[]> {
+  const rows = await sql.query<{ environment_id: number; connection_id: number; claim: string; claimed_at: Date }>(
+    `SELECT environment_id, connection_id, claim, claimed_at FROM single_use_write
+     WHERE settled_at IS NULL AND claimed_at < now() - $1 * interval '1 millisecond'
+     ORDER BY claimed_at LIMIT $2`,
+    [staleMs, limit],
+  );
+  return rows.map((row) => ({
+    environmentId: row.environment_id,
+    id: row.connection_id,
+    claim: row.claim,
+    claimedAt: row.claimed_at,
+  }));
+}
+
 /** Ends the write: the row stays and a later grant of this connection may be used. */
 export async function settleClaim(sql: Sql, environmentId: number, id: number, claim: string): Promise<void> {
   await sql.query(

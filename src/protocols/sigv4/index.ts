@@ -3,5 +3,5 @@
  *
  * AWS: temporary keys of a role (STS) and the signature of every call. Sends nothing, keeps nothing.
  */
-export { planAssumeRole, placeOf } from './sts.ts';
+export { externalIdRule, planAssumeRole, placeOf } from './sts.ts';
 export { sigV4Signer } from './signer.ts';

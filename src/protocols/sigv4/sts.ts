@@ -44,6 +44,13 @@ export function placeOf(spec: SigV4Spec, holes: Holes): { service: string; regio
   return { service: filled(spec.service, holes), region: filled(spec.region, holes) };
 }
 
+/** What the provider's file demands of the external id. */
+export function externalIdRule(spec: SigV4Spec, holes: Holes): 'optional' | 'required' | 'fixed' {
+  if (spec.externalId === undefined) return 'optional';
+  const rule = fillTemplate(spec.externalId, holes.values, { fields: holes.fields });
+  return rule === 'required' || rule === 'fixed' ? rule : 'optional';
+}
+
 function filled(template: string, holes: Holes): string {
   const value = fillTemplate(template, holes.values, { fields: holes.fields });
   if (value === undefined) throw machineErrors.fail('credential_incomplete');
