@@ -72,7 +72,7 @@ const provider = {
   },
   gotchas: [
     'Without the scope `refresh_token` (or `offline_access`) the connection ends with its first access token.',
-    'An organization that moves gets another instance address; it is learned on connect only, so connect again.',
+    'An organization that moves gets another instance address; every refresh tells it, and it is followed.',
     'Hosts outside salesforce.com (such as salesforce.mil) are refused.',
     'Logins by My Domain only are not covered: the login host is `login` or `test`.',
   ],

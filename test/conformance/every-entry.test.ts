@@ -255,6 +255,32 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
     expect((await connectionIds()).length).toBe(before);
   });
 
+  it('follows an address that moved, told by a refresh, and no foreign one', async () => {
+    const isLearned = (key: string) => spec.connectionConfig?.[key]?.hosts !== undefined;
+    const keys = Object.keys(oauth2.response?.metadata ?? {}).filter(isLearned);
+    const [key] = keys;
+    if (key === undefined || oauth2.refresh === undefined) return;
+    const { connectionId, body } = await connected();
+    const known = body.connection_config[key] as string;
+    const listed = spec.connectionConfig?.[key]?.hosts ?? [];
+    const moved = `https://${(listed[0] ?? '').replace(/^\./, 'moved.')}`;
+    expect(known).not.toBe(moved);
+    const refreshed = async (origin: string) => {
+      handle.setKnob(FOREIGN_ORIGIN_KNOB, origin);
+      const before = handle.tokenRequestCount();
+      const answer = await read(spec, connectionId, '&force_refresh=true');
+      handle.setKnob(FOREIGN_ORIGIN_KNOB, '');
+      expect([answer.status, handle.tokenRequestCount()]).toEqual([200, before + 1]);
+      return answer.body;
+    };
+    const evil = await refreshed('https://evil.example');
+    // The token is good, whatever stands beside it.
+    expect(evil.credentials.access_token).not.toBe(body.credentials.access_token);
+    expect(keys.map((one) => evil.connection_config[one])).toEqual(keys.map((one) => body.connection_config[one]));
+    await refreshed(moved);
+    expect((await read(spec, connectionId)).body.connection_config[key]).toBe(moved);
+  });
+
   it('lets go as the file says', async () => {
     const { connectionId, values, body } = await connected();
     const grant = handle.grants().at(-1);

@@ -4,6 +4,7 @@ import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
 import {
   insertEvent,
+  mergeConfig,
   selectById,
   selectByPublicId,
   selectOfIntegration,
@@ -45,6 +46,8 @@ export interface Connections {
     move: { environmentId: number; id: number; state: ConnectionState; reason?: string; from?: ConnectionState[] },
   ): Promise<Connection | undefined>;
   markDeleted(tx: Sql, environmentId: number, id: number): Promise<boolean>;
+  /** Takes over what the provider has told anew; values must be checked before. */
+  learn(tx: Sql, environmentId: number, id: number, values: Record<string, string>): Promise<void>;
   patch(input: {
     environmentId: number;
     id: number;
@@ -126,6 +129,7 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log }
     },
     setState: (sql, move) => updateState(sql, { ...move, reason: move.reason, from: move.from }),
     markDeleted: softDelete,
+    learn: mergeConfig,
     async patch(input) {
       await db.transaction(async (tx) => {
         if (input.endUser !== undefined) await upsertEndUser(tx, input.environmentId, input.endUser);

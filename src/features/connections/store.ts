@@ -235,6 +235,20 @@ export async function updatePatch(
   );
 }
 
+/** Merges values into the config of a living connection; without a change nothing is written and nobody is told. */
+export async function mergeConfig(
+  sql: Sql,
+  environmentId: number,
+  id: number,
+  values: Record<string, string>,
+): Promise<void> {
+  await sql.query(
+    `UPDATE connection SET connection_config = connection_config || $3::jsonb, updated_at = now()
+     WHERE environment_id = $1 AND id = $2 AND deleted_at IS NULL AND NOT connection_config @> $3::jsonb`,
+    [environmentId, id, JSON.stringify(values)],
+  );
+}
+
 /** Replaces or merges metadata of all named connections. Resolves to the public ids that exist. */
 export async function updateMetadata(
   sql: Sql,

@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import { failureSentence, type RefreshFailure } from './errors.ts';
 import { isDatabaseTrouble } from './exchange.ts';
 import { isMachine, type Credential, type LiveConnection, type MachineCredential } from './model.ts';
+import { learnedAnew } from './learned.ts';
 import { withTokens } from './renewal.ts';
 import { sealGrant } from './seal.ts';
 import {
@@ -81,6 +82,15 @@ export async function commitTokens(
     tokens.scope ?? live.scope,
   );
   const from: ConnectionState[] = forced ? [...HEALED_STATES, 'revoked_by_provider'] : HEALED_STATES;
+  const { connection, integration } = live;
+  const learned = learnedAnew(integration.provider, connection.connectionConfig, tokens.metadata);
+  if (learned.refused.length > 0) {
+    log.warn('a refresh told values that are not usable; the old ones stay', {
+      connection: connection.id,
+      integration: integration.uniqueKey,
+      fields: learned.refused.join(', '),
+    });
+  }
   let waitMs = RETRY_FIRST_MS;
   killPoints.reach('K8', place.connectionId);
   for (;;) {
@@ -91,6 +101,9 @@ export async function commitTokens(
         await lockConnection(tx, place.environmentId, place.connectionId);
         if (!(await commitRefresh(tx, claim, grant, tokens.expiresAtMs))) return false;
         await closeReply(tx, { ...place, epoch: replyEpoch, adoptedGen: claim.gen + 1 });
+        if (Object.keys(learned.values).length > 0) {
+          await context.connections.learn(tx, place.environmentId, place.connectionId, learned.values);
+        }
         await context.connections.setState(tx, {
           environmentId: place.environmentId,
           id: place.connectionId,
