@@ -13,6 +13,11 @@ export const SLICES = [
   'disconnect',
   'connect',
   'proxy',
+  'records',
+  'functions',
+  'runs',
+  'actions',
+  'syncs',
 ];
 
 /** What each part of the tree may import, beside itself. `src/shell` is the edge: it puts everything together. */
