@@ -1,11 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** `CHAOS=1 npm test -- test/chaos` runs the kill campaign, which takes minutes. */
-const isChaos = process.env['CHAOS'] === '1';
-
 export default defineConfig({
   test: {
-    exclude: ['**/node_modules/**', ...(isChaos ? [] : ['test/chaos/**'])],
+    exclude: ['**/node_modules/**'],
     include: [
       'src/**/*.test.ts',
       'catalogue/**/*.test.ts',

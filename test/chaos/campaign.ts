@@ -15,7 +15,7 @@ const AT_PROVIDER = ['K4 at provider', 'K5 at provider'];
 export const POINTS = [...NAMED, ...AT_PROVIDER, 'random'];
 /** Of ten kills three are at random. */
 const NAMED_SHARE = 0.7;
-const SUBJECTS_PER_KIND = 2;
+const SUBJECTS_PER_KIND = 1;
 /** A point that is not reached by then is never reached. */
 const REACH_TIMEOUT_MS = 20_000;
 
@@ -91,8 +91,9 @@ export async function runCampaign(world: World, { rounds, seed, onRound }: Campa
     const hasSpool = (await world.spooled(victim)) > 0;
     restarting = launch(victim.name);
     if (hasSpool) {
-      await world.leasesEnd(victim.name);
       await restarting;
+      // Before its lease ends, or the survivor would have to ask without knowing of them.
+      await until(async () => (await world.spooled(victim)) === 0);
     }
     const verdicts = await withTimePassing(world, victim.name, async () => {
       await Promise.all(calls);
@@ -197,11 +198,13 @@ interface KillScene {
 async function killAt(point: string, scene: KillScene): Promise<boolean> {
   const { world, victim, survivor, subjects, chance, spanMs, call } = scene;
   const { node } = victim;
-  const nth = chance.whole(1, 4);
   const some = chance.shuffle(subjects);
+  const contested = chance.whole(0, 3);
+  // The survivor may be first at every contested one.
+  const nth = chance.whole(1, Math.min(4, subjects.length - contested));
   const begin = (): void => {
     call(victim, some);
-    call(survivor, some.slice(0, chance.whole(0, 3)));
+    call(survivor, some.slice(0, contested));
   };
   let served = 0;
   const atServed = (strike: () => Intervention | Promise<Intervention>) => {

@@ -1,13 +1,55 @@
 /** Starts, arms, stops and kills node processes. */
 import { spawn } from 'node:child_process';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build, type Plugin } from 'esbuild';
 import type { Command, NodeOptions, Saying } from './node.ts';
 
-const PROGRAM = fileURLToPath(new URL('./node.ts', import.meta.url));
-/** Starting the same sources again and again is what these tests do most. */
-const COMPILE_CACHE = join(tmpdir(), 'hawser-chaos-compile-cache');
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Beside the packages it needs; ignored by git, and written anew by every run. */
+const BUNDLES = join(ROOT, 'node_modules/.cache/hawser-chaos');
+
+/** Sources that look for files beside themselves go on finding them. */
+const keepPlaces: Plugin = {
+  name: 'keep places',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
+      loader: 'ts',
+      contents: (await readFile(path, 'utf8')).replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+    }));
+  },
+};
+
+let program: Promise<string> | undefined;
+
+/**
+ * The sources of a node as one file: starting the same program again and again is what these tests do most, and a third
+ * of a start is the reading of 400 files.
+ */
+function bundled(): Promise<string> {
+  program ??= (async () => {
+    const directory = join(BUNDLES, String(process.pid));
+    mkdirSync(directory, { recursive: true });
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    const outfile = join(directory, 'node.mjs');
+    await build({
+      entryPoints: [fileURLToPath(new URL('./node.ts', import.meta.url))],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      target: 'node24',
+      format: 'esm',
+      logLevel: 'error',
+      plugins: [keepPlaces],
+      // Packages in the old module format ask for their parts while they run.
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    });
+    return outfile;
+  })();
+  return program;
+}
 
 export interface ChaosNode {
   name: string;
@@ -37,9 +79,10 @@ export interface Launch extends NodeOptions {
 
 /** Resolves when the node serves calls. Rejects with what it said when it ended instead. */
 export async function launchNode({ settings, execArgv = [], ...options }: Launch): Promise<ChaosNode> {
-  const env: NodeJS.ProcessEnv = { ...settings, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  const file = await bundled();
+  const env: NodeJS.ProcessEnv = { ...settings, NODE_COMPILE_CACHE: join(file, '../cache') };
   for (const name of ['PATH', 'HOME', 'TMPDIR']) if (process.env[name] !== undefined) env[name] = process.env[name];
-  const child = spawn(process.execPath, [...execArgv, PROGRAM, JSON.stringify(options)], {
+  const child = spawn(process.execPath, [...execArgv, file, JSON.stringify(options)], {
     env,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
