@@ -16,6 +16,8 @@ export interface SealedColumn {
 const BATCH_ROWS = 500;
 /** A kept provider answer may have 350 KB. */
 const BATCH_ROWS_LARGE = 50;
+/** An action's output may have 2 MB. */
+const BATCH_ROWS_RUNS = 10;
 
 /**
  * Every column that holds sealed values, of every slice: rotation is one job that has to know all of them. A test
@@ -84,5 +86,41 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     cursorType: 'bigint',
     row: 'connection_id',
     batchRows: BATCH_ROWS,
+  },
+  {
+    table: 'run',
+    column: 'input_sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'bigint',
+    row: 'uuid',
+    batchRows: BATCH_ROWS_RUNS,
+  },
+  {
+    table: 'run',
+    column: 'output_sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'bigint',
+    row: 'uuid',
+    batchRows: BATCH_ROWS_RUNS,
+  },
+  {
+    table: 'environment_variable',
+    column: 'value_sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'uuid',
+    row: 'id',
+    batchRows: BATCH_ROWS,
+  },
+  {
+    table: 'function_task',
+    column: 'result_sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'uuid',
+    row: 'id',
+    batchRows: BATCH_ROWS_LARGE,
   },
 ];
