@@ -198,7 +198,7 @@ describe('fillUrl', () => {
     expect(() => fillUrl(template, fields, values)).toThrow(expect.objectContaining({ code: 'template_broken' }));
   });
 
-  it('keeps the host of its template for every value of the corpus', () => {
+  it('abuse 14: keeps the host of its template for every value of the corpus', () => {
     let refused = 0;
     for (const value of TEMPLATE_CORPUS) {
       for (const [template, host] of HOSTED) {
@@ -212,7 +212,7 @@ describe('fillUrl', () => {
     expect(refused).toBeGreaterThan(300);
   });
 
-  it('keeps host, credentials and number of segments for any text at all', () => {
+  it('abuse 14: keeps host, credentials and number of segments for any text at all', () => {
     fc.assert(
       fc.property(fc.constantFrom(...HOSTED), hostile, ([template, host], value) => {
         const url = attempt(() =>
@@ -229,7 +229,7 @@ describe('fillUrl', () => {
     );
   });
 
-  it('gives a whole host only as that host', () => {
+  it('abuse 14: gives a whole host only as that host', () => {
     fc.assert(
       fc.property(hostile, (value) => {
         const url = attempt(() => fillUrl('https://${c.host}/oauth', fields, { 'c.host': value }));

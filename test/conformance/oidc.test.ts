@@ -111,7 +111,7 @@ describe('the generic entry against an independent server', () => {
     expect(oidc.tokenRequests()).toEqual([{ grantType: 'authorization_code', status: 200 }]);
   });
 
-  it('is refused without a challenge, with a wrong verifier and with a foreign redirect', async () => {
+  it('abuse 4: is refused without a challenge, with a wrong verifier and with a foreign redirect', async () => {
     const bare = authorizeUrl({ ...input, redirectUri: REDIRECT, scopes: ['read'], state: 'state-1' });
     const back = readCallback(input.oauth2, (await oidc.consent(bare)).searchParams);
     expect(back).toMatchObject({ kind: 'refused', error: 'invalid_request', state: 'state-1' });
@@ -148,7 +148,7 @@ describe('the generic entry against an independent server', () => {
     });
   });
 
-  it('may use a code once; a replay ends the grant', async () => {
+  it('abuse 6: may use a code once; a replay ends the grant', async () => {
     const code = await getCode(input);
     const request = codeRequest({ ...input, code, redirectUri: REDIRECT, codeVerifier: pkce.verifier });
     const first = await ask(input, request);

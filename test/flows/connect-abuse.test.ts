@@ -27,7 +27,7 @@ afterEach(() => {
 const tokenRequests = (): number => app.emulators.get('checkr').tokenRequestCount();
 
 describe('the state', () => {
-  it('200 mutated states make no token request', async () => {
+  it('abuse 1: 200 mutated states make no token request', async () => {
     const flow = await answeredFlow(app);
     expect(mutations('a'.repeat(64)).length).toBeGreaterThanOrEqual(200);
     const state = flow.back.searchParams.get('state') as string;
@@ -44,7 +44,7 @@ describe('the state', () => {
     expect(tokenRequests()).toBe(before + 1);
   });
 
-  it('works once', async () => {
+  it('abuse 1: works once', async () => {
     const flow = await answeredFlow(app);
     expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
     const before = tokenRequests();
@@ -54,17 +54,17 @@ describe('the state', () => {
     expect(tokenRequests()).toBe(before);
   });
 
-  it('of 20 parallel callbacks one is exchanged, five times over', async () => {
-    for (let round = 0; round < 5; round++) {
+  it('abuse 3: of 50 parallel callbacks one is exchanged, twenty times over', async () => {
+    for (let round = 0; round < 20; round++) {
       const flow = await answeredFlow(app);
       const before = tokenRequests();
-      const answers = await Promise.all(Array.from({ length: 20 }, () => followBack(app, flow.back, flow.cookie)));
+      const answers = await Promise.all(Array.from({ length: 50 }, () => followBack(app, flow.back, flow.cookie)));
       expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
       expect(tokenRequests()).toBe(before + 1);
     }
   });
 
-  it('ends after 10 minutes', async () => {
+  it('abuse 1: ends after 10 minutes', async () => {
     const flow = await answeredFlow(app);
     const before = tokenRequests();
     time.push(10 * 60_000 + 1_000);
@@ -72,7 +72,7 @@ describe('the state', () => {
     expect(tokenRequests()).toBe(before);
   });
 
-  it('is stored as a hash, and the verifier and config sealed', async () => {
+  it('abuse 1: is stored as a hash, and the verifier and config sealed', async () => {
     const flow = await answeredFlow(app, { query: { 'params[canary]': 'canary-value' } });
     const state = flow.back.searchParams.get('state') as string;
     const [row] = await app.db.query<{ row: string; state_hash: Buffer; sealed: Buffer }>(
@@ -83,7 +83,7 @@ describe('the state', () => {
     expect(row?.sealed.toString('latin1')).not.toContain('canary-value');
   });
 
-  it('a script cannot fill the table: of one session 20 flows stay, the newest', async () => {
+  it('abuse 1: a script cannot fill the table: of one session 20 flows stay, the newest', async () => {
     const token = await sessionToken(app, 'xref');
     for (let i = 0; i < 25; i++) await beginFlow(app.url, 'xref', token); // each from a browser of its own
     const rows = await app.db.query(
@@ -92,7 +92,7 @@ describe('the state', () => {
     expect(rows).toHaveLength(20);
   });
 
-  it('one session makes one connection, also from two flows at once', async () => {
+  it('abuse 9: one session makes one connection, also from two flows at once', async () => {
     const token = await sessionToken(app, 'checkr-partner');
     const one = await answeredFlow(app, { token });
     const other = await answeredFlow(app, { token }); // another browser: another cookie
@@ -111,7 +111,7 @@ describe('the browser', () => {
     ['a malformed cookie', () => 'hawser_browser=abc'],
     ['two cookies', (own: string) => `${own}; hawser_browser=${randomBytes(32).toString('hex')}`],
     ['a cookie of a similar name', (own: string) => own.replace('hawser_browser', 'xhawser_browser')],
-  ])('with %s gets a page that offers to start again, and no connection', async (_, cookie) => {
+  ])('abuse 2: with %s gets a page that offers to start again, and no connection', async (_, cookie) => {
     const flow = await answeredFlow(app);
     const before = tokenRequests();
     const response = await followBack(app, flow.back, cookie(flow.cookie));
@@ -125,7 +125,7 @@ describe('the browser', () => {
     expect(tokenRequests()).toBe(before);
   });
 
-  it('is not sent to return_to when it is the wrong one', async () => {
+  it('abuse 2: is not sent to return_to when it is the wrong one', async () => {
     const flow = await answeredFlow(app, { query: { return_to: 'https://app.example.com/' } });
     const response = await followBack(app, flow.back, '');
     expect([response.status, response.headers.get('location')]).toEqual([400, null]);
@@ -146,13 +146,13 @@ describe('a provider that drops the state', () => {
     return { cookie: cookieOf(response), back };
   };
 
-  it('is matched by the browser when one flow is open', async () => {
+  it('abuse 2: is matched by the browser when one flow is open', async () => {
     const flow = await noState();
     expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
     expect((await followBack(app, flow.back, flow.cookie)).status).toBe(400);
   });
 
-  it('is refused in another browser, and without a cookie', async () => {
+  it('abuse 2: is refused in another browser, and without a cookie', async () => {
     const flow = await noState();
     const before = tokenRequests();
     expect((await followBack(app, flow.back, `hawser_browser=${'a'.repeat(64)}`)).status).toBe(400);
@@ -161,7 +161,7 @@ describe('a provider that drops the state', () => {
     expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
   });
 
-  it('is refused when two flows are open, and the next attempt works', async () => {
+  it('abuse 2: is refused when two flows are open, and the next attempt works', async () => {
     const one = await noState();
     const two = await noState(one.cookie);
     const before = tokenRequests();
@@ -186,7 +186,7 @@ describe('a provider that drops the state', () => {
 });
 
 describe('redirect_uri', () => {
-  it('is the configured one whatever the headers say', async () => {
+  it('abuse 7: is the configured one whatever the headers say', async () => {
     const { port } = new URL(app.url);
     const names = [
       'evil.example',
@@ -213,7 +213,7 @@ describe('redirect_uri', () => {
 });
 
 describe('return_to', () => {
-  it('refuses 120 addresses that are not exactly on the list', async () => {
+  it('abuse 8: refuses 120 addresses that are not exactly on the list', async () => {
     const token = await sessionToken(app, 'checkr-partner');
     const payloads = redirectPayloads(app.url);
     expect(payloads.length).toBeGreaterThanOrEqual(120);
@@ -229,8 +229,55 @@ describe('return_to', () => {
   });
 });
 
+describe('Referer', () => {
+  it('abuse 8: sends nobody anywhere, after a success, a refusal or a broken start', async () => {
+    const headers = { referer: 'https://evil.example/', origin: 'https://evil.example' };
+    const token = await sessionToken(app, 'checkr-partner');
+    const search = new URLSearchParams({ connect_session_token: token, return_to: 'https://evil.example/' });
+    const answers = [
+      await fetch(`${app.url}/oauth/connect/checkr-partner?${search}`, { redirect: 'manual', headers }),
+      await fetch(`${app.url}/oauth/connect/nobody?connect_session_token=x`, { redirect: 'manual', headers }),
+    ];
+    for (const decision of ['allow', 'deny'] as const) {
+      const flow = await answeredFlow(app, { decision });
+      answers.push(await followBack(app, flow.back, flow.cookie, headers));
+    }
+    for (const answer of answers) {
+      expect([answer.status, answer.headers.get('location')]).toEqual([answer.status, null]);
+      expect(await answer.text()).not.toContain('evil.example');
+    }
+  });
+});
+
+describe('a session that has made its connection', () => {
+  it('abuse 9: is worth nothing any more, on no route', async () => {
+    const token = await sessionToken(app, 'checkr-partner');
+    const flow = await answeredFlow(app, { token });
+    const other = await answeredFlow(app, { token });
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    const before = tokenRequests();
+    const start = await fetch(`${app.url}/oauth/connect/checkr-partner?connect_session_token=${token}`, {
+      redirect: 'manual',
+    });
+    expect([start.status, start.headers.get('location')]).toEqual([401, null]);
+    expect((await followBack(app, other.back, other.cookie)).status).toBe(401);
+    for (const [method, path] of [
+      ['GET', '/connect/session'],
+      ['GET', '/connect/session/integrations'],
+      ['DELETE', '/connect/session'],
+      ['GET', '/connections'],
+      ['POST', '/connect/sessions'],
+      ['GET', '/proxy/v1/account'],
+    ] as const) {
+      const answer = await fetch(`${app.url}${path}`, { method, headers: { authorization: `Bearer ${token}` } });
+      expect([path, answer.status]).toEqual([path, 401]);
+    }
+    expect(tokenRequests()).toBe(before);
+  });
+});
+
 describe('the browser’s parameters', () => {
-  it('widen nothing', async () => {
+  it('abuse 10: widen nothing', async () => {
     const token = await sessionToken(app, 'checkbook', {
       integrations_config_defaults: {
         checkbook: { connection_config: { locked: 'by the app' }, authorization_params: { prompt: 'login' } },
@@ -266,7 +313,7 @@ describe('the browser’s parameters', () => {
     expect(row).toEqual({ connection_config: { locked: 'by the app' }, webhook_url_override: null });
   });
 
-  it('do not decide which account was connected', async () => {
+  it('abuse 10: do not decide which account was connected', async () => {
     const flow = await answeredFlow(app, { query: { 'params[checkr_account_id]': 'someone-else' } });
     expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
     const [row] = await app.db.query<{ account_id: string; connection_config: object }>(
@@ -278,7 +325,7 @@ describe('the browser’s parameters', () => {
 });
 
 describe('secrets', () => {
-  it('reach no log, whatever happens', async () => {
+  it('abuse 6: reach no log, whatever happens', async () => {
     const canaries: string[] = [];
     for (const name of ['none', 'server-error', 'html', 'truncated', 'lost-reply'] as const) {
       if (name !== 'none') app.emulators.get('checkr').setFault({ name, on: 'token' });

@@ -54,7 +54,7 @@ async function flowOf(key: string, query: Record<string, string> = {}) {
 }
 
 describe('PKCE', () => {
-  it('binds the code to the flow with S256, a new verifier each time', async () => {
+  it('abuse 4: binds the code to the flow with S256, a new verifier each time', async () => {
     const verifiers = new Set<string>();
     for (let round = 0; round < 3; round++) {
       const flow = await flowOf('generic');
@@ -73,7 +73,7 @@ describe('PKCE', () => {
     expect(verifiers.size).toBe(3);
   });
 
-  it('cannot be talked down by the browser', async () => {
+  it('abuse 4: cannot be talked down by the browser', async () => {
     const flow = await flowOf('generic', {
       'authorization_params[code_challenge_method]': 'plain',
       'authorization_params[code_challenge]': 'undefined',
@@ -98,7 +98,7 @@ describe('the issuer', () => {
   });
 
   it.each(['https://evil.example', 'x', 'http://127.0.0.1', '%00'])(
-    '%s is refused before the code goes anywhere',
+    'abuse 5: %s is refused before the code goes anywhere',
     async (iss) => {
       const flow = await flowOf('generic');
       const response = await followBack(
@@ -111,7 +111,7 @@ describe('the issuer', () => {
     },
   );
 
-  it('of another integration is refused: the code is not redeemed at the wrong server', async () => {
+  it('abuse 5: of another integration is refused: the code is not redeemed at the wrong server', async () => {
     const flow = await flowOf('generic');
     const iss = encodeURIComponent(`${other.url}/`);
     expect((await followBack(app, `?state=${flow.state}&code=c1&iss=${iss}`, flow.cookie)).status).toBe(400);
@@ -195,7 +195,7 @@ describe('answers of the token endpoint', () => {
     expect(await count()).toBe(before);
   });
 
-  it('without scope grants what was asked; with a smaller one, that', async () => {
+  it('abuse 12: without scope grants what was asked; with a smaller one, that', async () => {
     const scopeOf = async (): Promise<string | null | undefined> =>
       (
         await app.db.query<{ scope: string | null }>('SELECT scope FROM credential ORDER BY connection_id DESC LIMIT 1')

@@ -50,7 +50,7 @@ it('connects by discovery, with PKCE and the issuer checked', async () => {
   expect(Date.parse(read.body.credentials.expires_at)).toBeGreaterThan(0);
 });
 
-it('stops when the issuer of the answer is another, or missing although the server promised it', async () => {
+it('abuse 5: stops when the issuer of the answer is another, or missing although the server promised it', async () => {
   for (const change of [
     (url: URL) => url.searchParams.set('iss', 'https://evil.example'),
     (url: URL) => url.searchParams.delete('iss'),
@@ -64,7 +64,7 @@ it('stops when the issuer of the answer is another, or missing although the serv
   }
 });
 
-it('a code of one flow is worth nothing in another: PKCE', async () => {
+it('abuse 6: a code of one flow is worth nothing in another: PKCE', async () => {
   const token = await sessionToken(app, 'oidc');
   const [one, two] = [await beginFlow(app.url, 'oidc', token), await beginFlow(app.url, 'oidc', token)];
   const [backOne, backTwo] = [await oidc.consent(one.location), await oidc.consent(two.location)];

@@ -87,7 +87,7 @@ describe.skipIf(noBrowser !== undefined)('the Connect page', () => {
   const messages = () => page.evaluate(() => (window as unknown as { messages: { type: string }[] }).messages);
 
   describe('alone', () => {
-    it('takes the token out of the address, goes to the provider in the same tab and comes back', async () => {
+    it('abuse 9: takes the token out of the address, goes to the provider in the same tab and comes back', async () => {
       const token = await sessionToken(app, 'checkr-partner');
       await page.goto(link(token));
       await page.getByRole('heading', { name: 'Connect Checkr Partner' }).waitFor();
@@ -268,7 +268,7 @@ describe.skipIf(noBrowser !== undefined)('the Connect page', () => {
       await expect.poll(async () => (await messages()).at(-1)?.type).toBe('close');
     });
 
-    it('is not shown, and says nothing, where it may not be framed', async () => {
+    it('abuse 11: is not shown, and says nothing, where it may not be framed', async () => {
       await page.goto(site.url);
       await page.evaluate(([src]) => (window as unknown as { frame(a: string, b: string): void }).frame(src, 'x'), [
         `${strict.url}/connect-ui/`,
@@ -278,7 +278,7 @@ describe.skipIf(noBrowser !== undefined)('the Connect page', () => {
       errors.length = 0;
     });
 
-    it('takes a token from its parent only', async () => {
+    it('abuse 11: takes a token from its parent only', async () => {
       await framed('');
       await frame().getByText('Loading…').waitFor();
       const token = await sessionToken(app, 'xref');
@@ -298,8 +298,26 @@ describe.skipIf(noBrowser !== undefined)('the Connect page', () => {
     });
   });
 
+  describe('another browser', () => {
+    it('abuse 2: that gets the link of a started flow connects nothing, and is told to begin again', async () => {
+      const attacker = await answeredFlow(app);
+      const before = await app.db.query('SELECT 1 FROM connection');
+      await page.goto(`${app.url}/oauth/callback${attacker.back.search}`);
+      await page.getByRole('heading', { name: 'start again' }).waitFor();
+      // With a flow of its own it has a cookie, but not that one.
+      const victim = await answeredFlow(app);
+      const again = await answeredFlow(app);
+      const [name, value] = victim.cookie.split('=') as [string, string];
+      await context.addCookies([{ name, value, url: app.url }]);
+      await page.goto(`${app.url}/oauth/callback${again.back.search}`);
+      await page.getByRole('heading', { name: 'start again' }).waitFor();
+      expect(await app.db.query('SELECT 1 FROM connection')).toHaveLength(before.length);
+      errors.length = 0; // Chromium notes the status 400
+    });
+  });
+
   describe('the callback page', () => {
-    it('tells a hostile opener nothing', async () => {
+    it('abuse 11: tells a hostile opener nothing', async () => {
       const flow = await answeredFlow(app);
       const [name, value] = flow.cookie.split('=') as [string, string];
       await context.addCookies([{ name, value, url: app.url }]);
@@ -313,7 +331,7 @@ describe.skipIf(noBrowser !== undefined)('the Connect page', () => {
       errors.length = 0; // Chromium notes the message it did not deliver
     });
 
-    it('runs no script of a provider', async () => {
+    it('abuse 12: runs no script of a provider', async () => {
       const flow = await answeredFlow(app, { decision: 'deny' });
       flow.back.searchParams.set(
         'error_description',

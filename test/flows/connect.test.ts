@@ -49,7 +49,7 @@ describe('a whole flow', () => {
     if (accountField !== undefined) expect(row?.account_id).toMatch(/^[0-9a-f]{8}/);
   });
 
-  it('sets a cookie that only the server reads and sends nothing to a cache or a referrer', async () => {
+  it('abuse 6: sets a cookie that only the server reads and sends nothing to a cache or a referrer', async () => {
     const token = await sessionToken(app, 'checkr-partner');
     const url = `${app.url}/oauth/connect/checkr-partner?connect_session_token=${token}`;
     const response = await fetch(url, { redirect: 'manual' });
@@ -258,7 +258,7 @@ describe('failures after the flow is found', () => {
 });
 
 describe('the callback page', () => {
-  it('has an exact policy, no cache, no referrer, and speaks to our own origin only', async () => {
+  it('abuse 11: has an exact policy, no cache, no referrer, and speaks to our own origin only', async () => {
     const flow = await answeredFlow(app, { query: { ws_client_id: '6f1d9f4e-6e3e-4b0c-9a51-0d2f9d1f9a11' } });
     const response = await followBack(app, flow.back, flow.cookie);
     const html = await response.text();
@@ -285,7 +285,7 @@ describe('the callback page', () => {
     });
   });
 
-  it('keeps markup in the provider’s words as text', async () => {
+  it('abuse 12: keeps markup in the provider’s words as text', async () => {
     const payloads = [
       '<script>alert(1)</script>',
       '"><img src=x onerror=alert(1)>',

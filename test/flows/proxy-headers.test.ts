@@ -94,11 +94,11 @@ const casings: [string, (name: string) => string][] = [
 ];
 
 describe('request headers', () => {
-  it('make a matrix of 60 or more', () => {
+  it('abuse 20: make a matrix of 60 or more', () => {
     expect(new Set([...forbiddenNames, ...plainNames]).size).toBeGreaterThanOrEqual(60);
   });
 
-  it.each(casings)('in %s case travel only with the prefix, and some never', async (_case, write) => {
+  it.each(casings)('abuse 20: in %s case travel only with the prefix, and some never', async (_case, write) => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy, evil } = await startProxyOverEvil(list, script);
     const names = [...forbiddenNames, ...plainNames];
@@ -135,7 +135,7 @@ describe('request headers', () => {
     }
   });
 
-  it('of ours never reach the provider', async () => {
+  it('abuse 20: of ours never reach the provider', async () => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     await callProxy(proxy.port, '/proxy/x', {
@@ -162,7 +162,7 @@ describe('request headers', () => {
     ]);
   });
 
-  it('named by Connection stay behind', async () => {
+  it('abuse 20: named by Connection stay behind', async () => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     await callProxy(proxy.port, '/proxy/x', {
@@ -180,7 +180,7 @@ describe('request headers', () => {
     expect(requests[0]?.headers['x-three']).toBe('kept');
   });
 
-  it('with the prefix beat the injected credential, whatever their case', async () => {
+  it('abuse 20: with the prefix beat the injected credential, whatever their case', async () => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     for (const name of ['Nango-Proxy-Authorization', 'nango-proxy-AUTHORIZATION']) {
@@ -227,7 +227,7 @@ describe('request headers', () => {
     ['\\0', 'a\0b', 400],
     ['\\x01', 'a\x01b', 400],
     ['\\x7f', 'a\x7fb', 400],
-  ])('with %s inside are refused and nothing is sent', async (_name, value, status) => {
+  ])('abuse 19: with %s inside are refused and nothing is sent', async (_name, value, status) => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     // Not over a socket: Node's parser would refuse most of these first.
@@ -241,7 +241,7 @@ describe('request headers', () => {
     expect(requests).toEqual([]);
   });
 
-  it('with line breaks on the wire never become a second header', async () => {
+  it('abuse 19: with line breaks on the wire never become a second header', async () => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     const common = Object.entries(callHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -254,7 +254,7 @@ describe('request headers', () => {
     for (const request of requests) expect(request.headers['x-evil']).toBeUndefined();
   });
 
-  it('of arbitrary bytes are passed whole or refused with 400', async () => {
+  it('abuse 19: of arbitrary bytes are passed whole or refused with 400', async () => {
     const { script, requests } = recording(answer(200, 'ok'));
     const { proxy } = await startProxyOverEvil(list, script);
     await fc.assert(
@@ -326,7 +326,7 @@ describe('response headers', () => {
     'x-hop': 'canary',
   });
 
-  it('all travel, but for those of one hop and of CORS', async () => {
+  it('abuse 21: all travel, but for those of one hop and of CORS', async () => {
     const { proxy } = await startProxyOverEvil(list, always(bytes));
     const { headers } = await callProxy(proxy.port, '/proxy/x');
     expect(headers).toMatchObject({

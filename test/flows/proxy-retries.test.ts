@@ -36,13 +36,13 @@ async function callUnderClock(
 }
 
 describe('retries on an answer', () => {
-  it('are not made unless asked for', async () => {
+  it('fault 13: are not made unless asked for', async () => {
     const { script, requests } = recording(answer(503, 'no'), ok);
     const { got, waits } = await callUnderClock(script, {});
     expect([got.status, waits, requests.length]).toEqual([503, [], 1]);
   });
 
-  it.each([500, 502, 503, 504, 429])('are made on %i, waiting 3 s, 6 s, 12 s', async (status) => {
+  it.each([500, 502, 503, 504, 429])('fault 13: are made on %i, waiting 3 s, 6 s, 12 s', async (status) => {
     const { script, requests } = recording(answer(status, 'no'), answer(status, 'no'), answer(status, 'no'), ok);
     const { got, waits, retries } = await callUnderClock(script, { headers: { retries: '3' } });
     expect([got.body.toString(), waits, retries]).toEqual(['ok', [3000, 6000, 12_000], 3]);
@@ -81,7 +81,7 @@ describe('retries on an answer', () => {
     expect([got.status, waits]).toEqual([200, expected]);
   });
 
-  it('are not made when the wait is longer than a request is kept: the caller learns the date', async () => {
+  it('fault 13: are not made when the wait is longer than a request is kept: the caller learns the date', async () => {
     const { script, requests } = recording(answer(429, 'no', { 'retry-after': '601' }), ok);
     const { got, waits } = await callUnderClock(script, { headers: { retries: '3' } });
     expect([got.status, got.headers['retry-after'], waits, requests.length]).toEqual([429, '601', [], 1]);
@@ -137,7 +137,7 @@ describe('retries on an answer', () => {
     ['POST', 500, {}, { 'nango-proxy-other-key': 'k1' }, false],
     ['POST', 500, {}, { 'retry-on': '500' }, true],
   ];
-  it.each(matrix)('of %s after %i %j with %j: %s', async (method, status, extra, call, made) => {
+  it.each(matrix)('fault 13: of %s after %i %j with %j: %s', async (method, status, extra, call, made) => {
     const { script, requests } = recording(answer(status, 'no', extra), ok);
     const options = { api: { idempotencyHeader: 'Idempotency-Key' } };
     await callUnderClock(script, { method, body: 'x', headers: { retries: '1', ...call } }, options);
@@ -200,13 +200,13 @@ describe('retries without an answer', () => {
     expect([got.status, waits, seen.count]).toEqual([200, [3000, 6000], 3]);
   });
 
-  it.each(['POST', 'PATCH'])('are not made for a %s that may have arrived', async (method) => {
+  it.each(['POST', 'PATCH'])('fault 13: are not made for a %s that may have arrived', async (method) => {
     const seen = { count: 0 };
     const { got } = await callUnderClock(breaking(1, seen), { method, body: 'x', headers: { retries: '3' } });
     expect([got.status, got.json(), seen.count]).toMatchObject([500, { code: 'ECONNRESET', method }, 1]);
   });
 
-  it('are made for a POST with the provider’s idempotency key', async () => {
+  it('fault 13: are made for a POST with the provider’s idempotency key', async () => {
     const seen = { count: 0 };
     const { got } = await callUnderClock(
       breaking(1, seen),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Principal } from '../../src/base/route.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { always, answer, until } from '../support/evil.ts';
@@ -155,14 +155,42 @@ describe('Decompress: true', () => {
     ['a bomb', gzipSync(Buffer.alloc(64 * MIB))],
     ['damaged bytes', Buffer.concat([gzipSync(text).subarray(0, 500), Buffer.from('garbage garbage')])],
     ['bytes cut short', gzipSync(text).subarray(0, 2000)],
-  ])('never makes a whole answer of %s', async (_name, packed) => {
+  ])('abuse 22: never makes a whole answer of %s', async (_name, packed) => {
     const { proxy } = await startProxyOverEvil(list, always(answer(200, packed, { 'content-encoding': 'gzip' })));
     await expect(callProxy(proxy.port, '/proxy/x', { headers: { decompress: 'true' } })).rejects.toThrow();
     await until(() => proxy.entries.length === 1);
     expect(proxy.entries[0]).toMatchObject({ ok: false });
   });
 
-  it('stops a body that inflates past the limit', async () => {
+  it('abuse 22: 10 GiB of zeros cost 64 MiB of memory at most', async () => {
+    // 4 MiB of zeros that end at a byte's edge: repeated they go on for ever.
+    const zeros = deflateRawSync(Buffer.alloc(4 * MIB), { finishFlush: constants.Z_FULL_FLUSH });
+    const head = Buffer.from('1f8b0800000000000003', 'hex');
+    let sent = 0;
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n');
+      await connection.send(head);
+      for (; sent < 2_560 && !connection.socket.destroyed; sent += 1) await connection.send(zeros);
+    });
+    const before = process.memoryUsage.rss();
+    let most = before;
+    const { request, response } = openCall(proxy.port, { headers: { decompress: 'true' } });
+    request.end();
+    const got = await response;
+    let received = 0;
+    got.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      most = Math.max(most, process.memoryUsage.rss());
+    });
+    await new Promise((closed) => got.on('error', () => {}).on('close', closed)); // cut, as it must be
+    expect(got.complete).toBe(false);
+    expect(received).toBeLessThan(100 * MIB);
+    expect(sent).toBeLessThan(2_560);
+    expect(most - before).toBeLessThan(64 * MIB);
+  });
+
+  it('abuse 22: stops a body that inflates past the limit', async () => {
     const { proxy } = await startProxyOverEvil(
       list,
       always(answer(200, gzipSync(randomBytes(MIB)), { 'content-encoding': 'gzip' })),
@@ -310,7 +338,7 @@ describe('a caller that leaves', () => {
   });
 });
 
-describe('an answer that breaks off is never a short success', () => {
+describe('fault 14: an answer that breaks off is never a short success', () => {
   const half = 'half of it';
   const broken: [string, string, 'end' | 'reset'][] = [
     ['length, then end', `HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n${half}`, 'end'],
@@ -322,7 +350,7 @@ describe('an answer that breaks off is never a short success', () => {
     ['length, no body at all', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n', 'end'],
   ];
 
-  it.each(broken)('%s', async (_name, bytes, how) => {
+  it.each(broken)('fault 14: %s', async (_name, bytes, how) => {
     const { proxy } = await startProxyOverEvil(list, async (connection) => {
       await connection.request();
       await connection.send(bytes);
@@ -336,7 +364,7 @@ describe('an answer that breaks off is never a short success', () => {
     expect(proxy.goodCalls).toEqual([]);
   });
 
-  it('also for an HTTP/1.0 caller, whose body ends with the connection', async () => {
+  it('fault 14: also for an HTTP/1.0 caller, whose body ends with the connection', async () => {
     const { proxy } = await startProxyOverEvil(list, async (connection) => {
       await connection.request();
       await connection.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n${half}\r\n`);
@@ -366,7 +394,7 @@ describe('an answer that breaks off is never a short success', () => {
 });
 
 describe('slow sides', () => {
-  it('a provider without an answer in time gives 500 ETIMEDOUT', async () => {
+  it('fault 14: a provider without an answer in time gives 500 ETIMEDOUT', async () => {
     const { proxy } = await startProxyOverEvil(list, async (connection) => void (await connection.request()), {
       deps: { limits: { headersTimeoutMs: 1000 } },
     });
@@ -374,7 +402,7 @@ describe('slow sides', () => {
     expect([got.status, got.json()]).toMatchObject([500, { code: 'ETIMEDOUT', method: 'GET', status: 500 }]);
   });
 
-  it('a provider that stops in the middle cuts the answer', async () => {
+  it('fault 14: a provider that stops in the middle cuts the answer', async () => {
     const { proxy } = await startProxyOverEvil(
       list,
       async (connection) => {

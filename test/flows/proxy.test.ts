@@ -78,7 +78,7 @@ describe('a proxied call', () => {
     expect((await callProxy(proxy.port, '/proxy/x')).body.toString()).toBe('ok');
   });
 
-  it.each([301, 302, 303, 307, 308])('follows no %i: the caller sees it', async (status) => {
+  it.each([301, 302, 303, 307, 308])('abuse 15: follows no %i: the caller sees it', async (status) => {
     const target = await createEvil(always(ok));
     list.add(target);
     const { script, requests } = recording(answer(status, 'moved', { location: `http://${target.pair}/stolen` }));
@@ -249,7 +249,7 @@ describe('a call that is refused before anything is sent', () => {
     expect(got.status).toBe(200);
   });
 
-  it('by values of the connection that do not fit their template', async () => {
+  it('abuse 14: by values of the connection that do not fit their template', async () => {
     const provider = {
       ...aProvider('https://${connectionConfig.sub}.api.example.com'),
       connectionConfig: { sub: { title: 'Sub', description: '', kind: 'label' as const } },
@@ -281,7 +281,7 @@ describe('Base-Url-Override', () => {
     expect((await callProxy(proxy.port, '/proxy/x', { headers: { 'base-url-override': '' } })).status).toBe(200);
   });
 
-  it('goes to exactly the listed origins', async () => {
+  it('abuse 13: goes to exactly the listed origins', async () => {
     const { script, requests } = recording(ok);
     const evil = list.add(await createEvil(script));
     const live = aLive(anIntegration(aProvider('https://api.example.com')));
@@ -329,7 +329,7 @@ describe('Base-Url-Override', () => {
     expect(requests.length).toBe(3);
   });
 
-  it('* still stops at the egress guard', async () => {
+  it('abuse 13: * still stops at the egress guard', async () => {
     const { proxy, evil } = await startProxyOverEvil(list, always(ok), {
       allow: [],
       deps: { baseUrlOverride: { allow: ['*'] } },

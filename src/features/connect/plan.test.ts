@@ -54,7 +54,7 @@ function integrationOf(provider: ProviderSpec, scopes: string[] = []): Integrati
 }
 
 describe('what a browser may choose', () => {
-  it('never a value the session fixed, a learned one or a reserved one', () => {
+  it('abuse 10: never a value the session fixed, a learned one or a reserved one', () => {
     fc.assert(
       fc.property(fc.constantFrom(...specs), dictionary, (provider, fromBrowser) => {
         const defaults = { connection_config: { locked: 'by the app', oauth_scopes_override: 'a' } };
@@ -74,7 +74,7 @@ describe('what a browser may choose', () => {
     );
   });
 
-  it('never a protected authorization parameter, under any name', () => {
+  it('abuse 10: never a protected authorization parameter, under any name', () => {
     fc.assert(
       fc.property(fc.constantFrom(...withOAuth), dictionary, (provider, fromBrowser) => {
         const oauth2 = provider.oauth2 as NonNullable<ProviderSpec['oauth2']>;

@@ -254,7 +254,7 @@ describe('fault 5: lost answers', () => {
     expect((await stage.events(subject.connection)).length).toBe(0);
   });
 
-  it('stops after three repetitions', async () => {
+  it('fault 5: stops after three repetitions', async () => {
     server.habit = 'same';
     const subject = await stage.connected({ rotation: 'none' });
     server.fault(...Array.from({ length: 4 }, () => ({ kind: 'lost-reply' }) as const));

@@ -26,7 +26,7 @@ describe('limits', () => {
     expect(await failureOf(always(chunked(262_145)))).toMatchObject({ kind: 'too_large' });
   });
 
-  it('stops an endless body soon', async () => {
+  it('abuse 22: stops an endless body soon', async () => {
     const evil = await evilWith(async (connection) => {
       await connection.request();
       await connection.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
@@ -85,13 +85,13 @@ describe('content encoding', () => {
     ['br', brotliCompressSync(Buffer.alloc(50 * 1024 * 1024))],
     ['deflate', deflateSync(Buffer.alloc(20 * 1024 * 1024))],
     ['gzip, gzip', gzipSync(gzipSync(Buffer.alloc(50 * 1024 * 1024)))],
-  ])('a bomb of zeros is stopped: %s', async (encoding, packed) => {
+  ])('abuse 22: a bomb of zeros is stopped: %s', async (encoding, packed) => {
     expect(packed.length).toBeLessThan(256 * 1024);
     const failed = await failureOf(always(answer(200, packed, { 'content-encoding': encoding })));
     expect(failed).toMatchObject({ kind: 'too_large', code: 'ERR_BODY_TOO_LARGE', requestSent: true });
   });
 
-  it('stops at 200 times the packed size though the cap is far', async () => {
+  it('abuse 22: stops at 200 times the packed size though the cap is far', async () => {
     const packed = gzipSync(Buffer.alloc(8 * 1024 * 1024));
     const failed = await failureOf(always(answer(200, packed, { 'content-encoding': 'gzip' })), {
       bodyBytesMax: 64 * 1024 * 1024,
@@ -139,7 +139,7 @@ describe('the deadline', () => {
     expect(clock.sleepers).toBe(0);
   });
 
-  it('is not moved by an upstream that drips', async () => {
+  it('abuse 22: is not moved by an upstream that drips', async () => {
     const clock = handClock();
     const evil = await evilWith(async (connection) => {
       await connection.request();

@@ -144,7 +144,7 @@ describe('the answer', () => {
     expect(failed).toMatchObject({ kind: 'protocol', requestSent: true });
   });
 
-  it('is not followed when it is a redirect', async () => {
+  it('abuse 15: is not followed when it is a redirect', async () => {
     const other = await evilWith(always(answer(200, 'stolen')));
     for (const status of [301, 302, 303, 307, 308]) {
       const response = await callOnce(always(answer(status, '', { location: other.url('/x').href })), {

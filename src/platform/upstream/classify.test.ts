@@ -40,7 +40,7 @@ function edges(base: Uint8Array, bits: number): { inside: Uint8Array[]; outside:
 }
 
 describe('classifyBytes', () => {
-  it('refuses first and last of every IPv4 block and agrees with the registry one outside', () => {
+  it('abuse 17: refuses first and last of every IPv4 block and agrees with the registry one outside', () => {
     for (const { cidr, base, bits } of refusedIPv4) {
       const { inside, outside } = edges(base, bits);
       for (const bytes of inside) expect(classifyBytes(bytes).public, `${cidr} ${textOf(bytes)}`).toBe(false);
@@ -50,7 +50,7 @@ describe('classifyBytes', () => {
     }
   });
 
-  it('refuses first and last of every special block inside 2000::/3', () => {
+  it('abuse 17: refuses first and last of every special block inside 2000::/3', () => {
     for (const { cidr, base, bits } of refusedGlobalIPv6) {
       const { inside, outside } = edges(base, bits);
       for (const bytes of inside) expect(classifyBytes(bytes).public, `${cidr} ${textOf(bytes)}`).toBe(false);
@@ -61,7 +61,7 @@ describe('classifyBytes', () => {
     }
   });
 
-  it('agrees with the registry on every IPv4 address', () => {
+  it('abuse 17: agrees with the registry on every IPv4 address', () => {
     fc.assert(
       fc.property(bytes4, (bytes) => {
         expect(classifyBytes(bytes).public).toBe(!registry.check(textOf(bytes), 'ipv4'));
@@ -70,7 +70,7 @@ describe('classifyBytes', () => {
     );
   });
 
-  it('agrees with the registry on every IPv6 address, half of them inside 2000::/3', () => {
+  it('abuse 17: agrees with the registry on every IPv6 address, half of them inside 2000::/3', () => {
     const nat64 = new BlockList();
     nat64.addSubnet('64:ff9b::', 96, 'ipv6');
     const inGlobal = bytes16.map((bytes) => {
@@ -88,7 +88,7 @@ describe('classifyBytes', () => {
     );
   });
 
-  it('refuses every IPv4 address in mapped, compatible, 6to4, Teredo and local NAT64 form', () => {
+  it('abuse 17: refuses every IPv4 address in mapped, compatible, 6to4, Teredo and local NAT64 form', () => {
     fc.assert(
       fc.property(bytes4, (v4) => {
         const put = (prefix: number[], at: number): Uint8Array => {

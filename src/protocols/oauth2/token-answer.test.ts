@@ -430,11 +430,11 @@ describe('malformed answers', () => {
     },
   );
 
-  it('covers at least forty bodies', () => {
+  it('abuse 12: covers at least forty bodies', () => {
     expect(MALFORMED.length).toBeGreaterThanOrEqual(40);
   });
 
-  it('classifies any bytes and any JSON', () => {
+  it('abuse 12: classifies any bytes and any JSON', () => {
     const status = fc.constantFrom(200, 204, 302, 400, 401, 429, 500);
     fc.assert(
       fc.property(
