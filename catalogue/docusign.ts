@@ -20,6 +20,24 @@ const provider = {
     },
     // Whether the old refresh token dies is not said. Handled as strict.
     refresh: { rotation: { kind: 'unknown' } },
+    // Which server an account lives on is told here only.
+    afterConnect: {
+      url: 'https://${integrationConfig.environment}.docusign.com/oauth/userinfo',
+      list: 'accounts',
+      where: { path: 'is_default', equals: true },
+      metadata: { account_id: 'account_id', base_uri: 'base_uri' },
+    },
+  },
+  connectionConfig: {
+    account_id: { title: 'Account', description: 'Id of the default account.', kind: 'segment', automated: true },
+    base_uri: {
+      title: 'Server',
+      description: 'Address of the server that the account lives on.',
+      kind: 'url',
+      hosts: ['.docusign.net'],
+      example: 'https://demo.docusign.net',
+      automated: true,
+    },
   },
   integrationConfig: {
     environment: {
@@ -32,21 +50,23 @@ const provider = {
     },
   },
   api: {
-    // The address of an account is told by a second call, which an entry cannot say: see the gotchas.
-    baseUrl: 'https://${integrationConfig.environment}.docusign.com',
+    baseUrl: '${connectionConfig.base_uri}',
     auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
-    verification: { method: 'GET', path: '/oauth/userinfo' },
+    verification: { method: 'GET', path: '/restapi/v2.1/accounts/${connectionConfig.account_id}' },
   },
   disconnect: {
     kind: 'unsupported',
     customerMustDo: 'Docusign has no revocation call for this grant: remove the app under My Profile → Connected Apps.',
   },
+  account: { idFrom: 'account_id' },
   gotchas: [
-    'The base address is that of the account server. `GET /oauth/userinfo` tells each account’s `base_uri`; send it as Base-Url-Override, and allow that host.',
+    'The connection stands for the person’s default account: calls go to `/restapi/v2.1/accounts/<account_id>/…` on its own server. A person with other accounts changes the default at Docusign and connects again.',
+    'Hosts outside docusign.net are refused.',
     'Access tokens live 8 hours, refresh tokens 30 days; the scope `extended` lets each refresh begin another 30 days.',
     'Production and developer environment have separate keys: make one integration for each.',
   ],
   sources: [
+    'https://www.docusign.com/blog/developers/the-trenches-who-are-you (userinfo, base_uri; read 2026-11)',
     'https://www.docusign.com/blog/developers/authorization-code-grant-refresh-tokens (read 2026-11)',
     'https://docs.docusign.com/esign/guide/authentication/oa2_auth_code.html (read 2026-11)',
   ],

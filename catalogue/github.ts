@@ -44,12 +44,14 @@ const provider = {
     url: 'https://api.github.com/applications/${clientId}/token',
     auth: { in: 'basic', username: '${clientId}', password: '${clientSecret}' },
     body: { format: 'json', params: { access_token: '${accessToken}' } },
+    // "Invalid tokens will return 404", says the page of the check of the same resource.
+    goneStatuses: [404],
   },
   gotchas: [
     'This is an OAuth app. GitHub Apps install differently and are not covered by this entry.',
     'Deleting a connection ends its token; the app stays listed in the person’s settings until they remove it.',
     'A token that is not used for a year is removed by GitHub.',
-    'Not verified: the answer when a token that is already dead is ended again.',
+    'Not verified: that ending a dead token answers 404, as checking it does.',
   ],
   sources: [
     'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (read 2026-11)',

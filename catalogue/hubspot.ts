@@ -16,6 +16,16 @@ const provider = {
     token: { url: 'https://api.hubapi.com/oauth/v3/token', body: 'form', clientAuth: 'body' },
     // Access tokens live 30 minutes; the refresh token stays until the app is uninstalled.
     refresh: { rotation: { kind: 'none' } },
+    // Needs the scope `oauth`, which every app has.
+    afterConnect: { url: 'https://api.hubapi.com/account-info/v3/details', metadata: { portal_id: 'portalId' } },
+  },
+  connectionConfig: {
+    portal_id: {
+      title: 'Account',
+      description: 'Id of the HubSpot account (Hub ID).',
+      kind: 'segment',
+      automated: true,
+    },
   },
   api: {
     baseUrl: 'https://api.hubapi.com',
@@ -24,13 +34,20 @@ const provider = {
     retry: { after: ['retry-after'] },
   },
   // Uninstalls the app from the account that the token belongs to.
-  disconnect: { kind: 'call', method: 'DELETE', url: 'https://api.hubapi.com/appinstalls/2026-03/external-install' },
+  disconnect: {
+    kind: 'call',
+    method: 'DELETE',
+    url: 'https://api.hubapi.com/appinstalls/2026-03/external-install',
+    ends: 'account',
+  },
+  account: { idFrom: 'portal_id' },
   gotchas: [
     'The scopes must be exactly those of the app’s settings; optional ones go into the authorization parameter `optional_scope`.',
-    'Deleting a connection uninstalls the app from the HubSpot account, for all its users; its admins get an email.',
+    'Deleting the last connection of a HubSpot account uninstalls the app there, for all its users; its admins get an email.',
     'Not verified: whether `/oauth/v3/token` answers a refresh with the same refresh token, as the older `/oauth/v1/token` does.',
   ],
   sources: [
+    'https://developers.hubspot.com/docs/api-reference/account-account-info-v3/details/get-account-info-v3-details (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/guide (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/latest/app-management/app-uninstalls/guide (read 2026-11)',

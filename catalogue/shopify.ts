@@ -9,7 +9,7 @@ const provider = {
   summary: 'Read and change products, orders and customers of your shop.',
   oauth2: {
     authorize: { url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/oauth/authorize' },
-    callback: { stateEcho: 'always' },
+    callback: { stateEcho: 'always', signature: { param: 'hmac', unsigned: ['signature'] } },
     scopes: { default: ['read_products'], separator: ',' },
     pkce: 'off',
     pkceOffReason: 'Not part of the authorization code grant guide.',
@@ -24,6 +24,10 @@ const provider = {
     },
     // A refresh gives another refresh token and kills the old one.
     refresh: { rotation: { kind: 'strict' }, params: { grant_type: 'refresh_token' } },
+    afterConnect: {
+      url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/api/2025-10/shop.json',
+      metadata: { shop_id: 'shop.id' },
+    },
   },
   connectionConfig: {
     subdomain: {
@@ -32,6 +36,7 @@ const provider = {
       kind: 'label',
       example: 'acme',
     },
+    shop_id: { title: 'Shop id', description: 'Id of the shop.', kind: 'segment', automated: true },
   },
   api: {
     baseUrl: 'https://${connectionConfig.subdomain}.myshopify.com',
@@ -44,14 +49,17 @@ const provider = {
     kind: 'call',
     method: 'DELETE',
     url: 'https://${connectionConfig.subdomain}.myshopify.com/admin/api_permissions/current.json',
+    ends: 'account',
   },
+  account: { idFrom: 'shop_id' },
   gotchas: [
     'One shop and app have one expiring token: connecting the shop a second time ends the first connection.',
-    'The `hmac` of the redirect is not checked; the flow is bound by state and cookie instead.',
+    'A redirect whose `hmac` is not right is refused, beside state and cookie.',
     'Access tokens live an hour, refresh tokens 90 days without use.',
-    'Deleting a connection uninstalls the app from the shop.',
+    'Deleting the last connection of a shop uninstalls the app from it.',
   ],
   sources: [
+    'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant (hmac; as the MIT library of Shopify computes it, read 2026-11)',
     'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens (read 2026-11)',
     'https://shopify.dev/changelog/offline-access-tokens-now-support-expiry-and-refresh (read 2026-11)',
     'https://shopify.dev/tutorials/uninstall-an-app-with-an-api-call (read 2026-11)',

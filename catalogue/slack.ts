@@ -49,7 +49,19 @@ const provider = {
   api: {
     baseUrl: 'https://slack.com/api',
     auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
+    // Any scope will do.
+    verification: {
+      method: 'POST',
+      path: '/auth.test',
+      headers: { 'content-type': 'application/json; charset=utf-8' },
+      body: '{}',
+    },
     retry: { after: ['retry-after'] },
+    refusal: {
+      success: { path: 'ok', equals: true },
+      code: 'error',
+      unauthorized: ['token_revoked', 'invalid_auth', 'account_inactive', 'token_expired', 'not_authed'],
+    },
   },
   disconnect: {
     kind: 'call',
@@ -60,12 +72,12 @@ const provider = {
   },
   account: { idFrom: 'team_id' },
   gotchas: [
-    'API errors come with status 200 and `ok: false`: a revoked token is not noticed by its status. Check `ok`.',
+    'API errors come with status 200 and `ok: false`: check `ok`. An error that speaks of the token is noticed here and handled like a 401, but the answer itself is passed on and not repeated.',
     'With bot and user scopes together the bot’s token is used; the person’s is in the raw credentials, `authed_user`.',
     'Tokens end after 12 hours only when token rotation is on in the app’s settings; else they never end.',
-    'There is no verification call here, as `auth.test` too answers 200 to a dead token.',
   ],
   sources: [
+    'https://docs.slack.dev/reference/methods/auth.test (read 2026-11)',
     'https://docs.slack.dev/reference/methods/oauth.v2.access (read 2026-11)',
     'https://docs.slack.dev/authentication/using-token-rotation (read 2026-11)',
     'https://docs.slack.dev/changelog/2026/03/30/pkce (read 2026-11)',

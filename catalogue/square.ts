@@ -59,11 +59,12 @@ const provider = {
     auth: { in: 'header', name: 'Authorization', value: 'Client ${clientSecret}' },
     body: { format: 'json', params: { client_id: '${clientId}', access_token: '${accessToken}' } },
     success: { path: 'success', equals: true },
+    ends: 'account',
   },
   account: { idFrom: 'merchant_id' },
   gotchas: [
     'Access tokens live 30 days; Square asks to renew them every week or oftener.',
-    'Deleting a connection ends all tokens that the seller gave to the app, and the subscriptions made with them.',
+    'Deleting the last connection of a seller ends all tokens that the seller gave to the app, and the subscriptions made with them.',
     'A repeated POST is made safe by `idempotency_key` in the body, not by a header.',
     'Production and sandbox have separate application ids: make one integration for each.',
     'Not verified: `session=false` in the sandbox.',

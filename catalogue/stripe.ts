@@ -52,6 +52,7 @@ const provider = {
       format: 'form',
       params: { client_id: '${clientId}', stripe_user_id: '${connectionConfig.stripe_user_id}' },
     },
+    ends: 'account',
   },
   account: { idFrom: 'stripe_user_id' },
   gotchas: [

@@ -16,23 +16,42 @@ const provider = {
     token: { url: 'https://identity.xero.com/connect/token', body: 'form', clientAuth: 'basic' },
     // "You can retry using your existing refresh token for up to 30 minutes".
     refresh: { rotation: { kind: 'overlap', graceSeconds: 1800 } },
+    // The organisation that was connected last; `updatedDateUtc`: "when the user most recently connected this tenant".
+    afterConnect: {
+      url: 'https://api.xero.com/connections',
+      list: '.',
+      newestBy: 'updatedDateUtc',
+      metadata: { tenant_id: 'tenantId', tenant_name: 'tenantName' },
+    },
+  },
+  connectionConfig: {
+    tenant_id: {
+      title: 'Organisation',
+      description: 'Id of the organisation that was connected last.',
+      kind: 'segment',
+      automated: true,
+      optional: true,
+    },
+    tenant_name: { title: 'Name', description: 'Its name.', kind: 'text', automated: true, optional: true },
   },
   api: {
     baseUrl: 'https://api.xero.com',
     auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
-    headers: { Accept: 'application/json' },
+    // Left out while no organisation is known; a header of the caller wins.
+    headers: { Accept: 'application/json', 'Xero-Tenant-Id': '${connectionConfig.tenant_id}' },
     verification: { method: 'GET', path: '/connections' },
     retry: { after: ['retry-after'] },
     idempotencyHeader: 'Idempotency-Key',
   },
   disconnect: { kind: 'rfc7009', url: 'https://identity.xero.com/connect/revocation' },
   gotchas: [
-    'Most calls need the header `Xero-Tenant-Id`; `GET /connections` lists the organisations that were connected.',
+    'Calls go to the organisation that was connected last (`Xero-Tenant-Id`). Who connects several at once names the one to use by that header; `GET /connections` lists them.',
     'Access tokens live 30 minutes, refresh tokens 60 days without use.',
     'Ask for the accounting scopes you need; the default ones only tell who connected.',
     'Not verified: the revocation endpoint, which the pages read do not show.',
   ],
   sources: [
+    'https://raw.githubusercontent.com/XeroAPI/Xero-OpenAPI/master/xero-identity.yaml (connections; read 2026-11)',
     'https://developer.xero.com/faq/oauth2 (read 2026-11)',
     'https://developer.xero.com/documentation/oauth2/pkce-flow (read 2026-11)',
   ],

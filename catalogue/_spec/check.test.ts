@@ -170,11 +170,33 @@ describe('checkProvider', () => {
     ['oauth2.response', { expiry: { path: 'x', kind: 'in' } }, /expiry.unit/],
     ['oauth2.response', { metadata: { id: 'id' } }, /connectionConfig.id is missing/],
     ['oauth2.response', { accessToken: ['a..b'] }, /a dotted path/],
+    ['oauth2.afterConnect', { url: 'https://a.example', metadata: { shop: 'id' } }, /connectionConfig.shop is missing/],
+    ['oauth2.afterConnect', { url: 'http://a.example', metadata: { realm: 'id' } }, /afterConnect.url: must be https/],
+    [
+      'oauth2.afterConnect',
+      { url: 'https://a.example/${accessToken}', metadata: { realm: 'id' } },
+      /afterConnect.url: .*kind text/,
+    ],
+    [
+      'oauth2.afterConnect',
+      { url: 'https://a.example', newestBy: 'at', metadata: { realm: 'id' } },
+      /afterConnect.list: is what/,
+    ],
+    ['oauth2.callback.signature', {}, /oauth2.callback.signature/],
+    ['api.refusal', { success: { path: 'ok', equals: true }, code: 'error', unauthorized: [] }, /api.refusal/],
+    ['disconnect', { kind: 'call', method: 'POST', url: 'https://a.example', goneStatuses: [200] }, /goneStatuses/],
     ['oauth2.refresh.rotation', { kind: 'overlap' }, /graceSeconds/],
     ['disconnect.url', 'https://${connectionConfig.shop}.example', /two fixed labels/],
   ])('%s = %j is told', (path, value, problem) => {
     const problems = checkProvider(changed(path, value), { fileName: 'sample', emulators: EMULATORS });
     expect(problems.join('\n')).toMatch(problem);
+  });
+
+  it('wants to know the account where one call ends all of it', () => {
+    const all = changed('disconnect.ends', 'account');
+    expect(checkProvider(all, { fileName: 'sample', emulators: EMULATORS })).toEqual([]);
+    const { account: _, ...rest } = all as ProviderSpec;
+    expect(checkProvider(rest, { emulators: EMULATORS }).join()).toMatch(/disconnect.ends: `account` needs/);
   });
 
   it('takes an origin learned from the provider as the start of a URL', () => {

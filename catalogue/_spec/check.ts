@@ -122,6 +122,7 @@ export function urlTemplatesOf(spec: ProviderSpec): [where: string, template: st
     ['oauth2.token.url', spec.oauth2?.token.url],
     ['oauth2.refresh.url', spec.oauth2?.refresh?.url],
     ['oauth2.issuer', spec.oauth2?.issuer],
+    ['oauth2.afterConnect.url', spec.oauth2?.afterConnect?.url],
     ['api.baseUrl', spec.api.baseUrl],
     ['disconnect.url', 'url' in spec.disconnect ? spec.disconnect.url : undefined],
     ...modeUrlsOf(spec),
@@ -263,7 +264,13 @@ function checkOAuth2(oauth2: OAuth2Spec, spec: ProviderSpec, report: Report): vo
     report('api.spentAfterWriteWithScope', `"${spent}" is no allowed scope`);
   if (response?.expiry?.kind === 'in' && response.expiry.unit === undefined)
     report('oauth2.response.expiry.unit', 'is needed for kind `in`');
-  for (const key of [...Object.keys(response?.metadata ?? {}), ...(callback.metadata ?? [])]) {
+  const { afterConnect } = oauth2;
+  if (afterConnect !== undefined && afterConnect.list === undefined) {
+    if (afterConnect.where !== undefined || afterConnect.newestBy !== undefined)
+      report('oauth2.afterConnect.list', 'is what `where` and `newestBy` choose from');
+  }
+  const learned = [response?.metadata ?? {}, afterConnect?.metadata ?? {}].flatMap((table) => Object.keys(table));
+  for (const key of [...learned, ...(callback.metadata ?? [])]) {
     if (!spec.connectionConfig?.[key]?.automated)
       report('oauth2 metadata', `connectionConfig.${key} is missing or not automated`);
   }
@@ -294,6 +301,8 @@ function checkVerification(spec: ProviderSpec, report: Report): void {
 }
 
 function checkAccount(spec: ProviderSpec, report: Report): void {
+  if ('ends' in spec.disconnect && spec.disconnect.ends === 'account' && spec.account === undefined)
+    report('disconnect.ends', '`account` needs to know the account: say `account.idFrom`');
   if (spec.account !== undefined && spec.connectionConfig?.[spec.account.idFrom]?.automated !== true) {
     report('account.idFrom', 'must name an automated connectionConfig field');
   }

@@ -92,6 +92,35 @@ export interface CallbackSpec {
   stateEcho: 'always' | 'may-drop';
   /** Query parameters copied to `connection_config`. */
   metadata?: string[];
+  /** The redirect is signed by the provider; a code that comes without a right signature is not used. */
+  signature?: CallbackSignature;
+}
+
+/**
+ * HMAC-SHA256 in hex, keyed with the client secret, over the other parameters, percent-encoded, sorted by name and
+ * joined by `&`.
+ */
+export interface CallbackSignature {
+  /** Name of the parameter that holds it. */
+  param: string;
+  /** Further parameters that are not signed. */
+  unsigned?: string[];
+}
+
+/**
+ * A second call after the token: one GET, authorised like an API call, whose answer fills `connection_config`. A value
+ * of a field that is not `optional` must come, or the connect fails.
+ */
+export interface AfterConnectSpec {
+  url: string;
+  /** Dotted path to a list of candidates; `.`: the body is the list. Absent: the body is the one thing. */
+  list?: string;
+  /** Candidates are those of the list where this holds. */
+  where?: { path: string; equals: string | number | boolean };
+  /** Of several candidates the one with the latest date here. Absent: several tell nothing. */
+  newestBy?: string;
+  /** `connection_config` key → dotted path. */
+  metadata: Record<string, string>;
 }
 
 export interface TokenRequestSpec {
@@ -184,6 +213,7 @@ export interface OAuth2Spec {
   issRequired?: boolean;
   /** Name of an `integrationConfig` field of kind `enum` → option → what it changes here. */
   choices?: Record<string, Record<string, OAuth2Choice>>;
+  afterConnect?: AfterConnectSpec;
 }
 
 /** Puts a credential into an API request. */
@@ -214,6 +244,16 @@ export interface VerificationSpec {
   body?: string;
 }
 
+/** How an API that answers 200 to everything says no. Looked at in JSON answers with a good status only. */
+export interface RefusalSpec {
+  /** A dotted path that holds this value in good answers. */
+  success: { path: string; equals: string | number | boolean };
+  /** Dotted path of the error code. */
+  code: string;
+  /** Codes that speak of the credential: handled like a 401. */
+  unauthorized: string[];
+}
+
 export interface ApiSpec {
   baseUrl: string;
   auth: ApiAuth;
@@ -223,6 +263,8 @@ export interface ApiSpec {
   /** A harmless call that proves the credential. */
   verification?: VerificationSpec;
   retry?: RetrySpec;
+  /** For providers that fail with 200. */
+  refusal?: RefusalSpec;
   /** Header that makes a repeated POST safe. */
   idempotencyHeader?: string;
   /**
@@ -248,13 +290,22 @@ export interface DisconnectCall {
   success?: { path: string; equals: string | number | boolean };
   /** Error codes that mean "was already gone", whatever the status. */
   goneErrors?: string[];
+  /** Statuses that mean "was already gone", beside the 401 of a call that the token itself authorises. */
+  goneStatuses?: number[];
+  ends?: DisconnectEnds;
 }
+
+/**
+ * What the provider ends with one call. `grant` (default): this one. `account`: all that the app has of the account, so
+ * that it is made for the last connection of the account only. Needs `account`.
+ */
+export type DisconnectEnds = 'grant' | 'account';
 
 /** What "let go of the account" means at the provider. */
 export type DisconnectSpec =
   | DisconnectCall
   /** RFC 7009 at this URL; `optional` when an empty URL means "unsupported". */
-  | { kind: 'rfc7009'; url: string; optional?: boolean }
+  | { kind: 'rfc7009'; url: string; optional?: boolean; ends?: DisconnectEnds }
   | { kind: 'unsupported'; customerMustDo: string }
   /** Nothing was granted (no account behind it). */
   | { kind: 'nothing' };

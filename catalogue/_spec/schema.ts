@@ -61,6 +61,7 @@ const oauth2 = z.strictObject({
     state: text.optional(),
     stateEcho: z.enum(['always', 'may-drop']),
     metadata: z.array(text).optional(),
+    signature: z.strictObject({ param: text, unsigned: z.array(text).min(1).optional() }).optional(),
   }),
   scopes: z
     .strictObject({
@@ -127,8 +128,18 @@ const oauth2 = z.strictObject({
       ),
     )
     .optional(),
+  afterConnect: z
+    .strictObject({
+      url: text,
+      list: z.union([z.literal('.'), path]).optional(),
+      where: predicate.optional(),
+      newestBy: path.optional(),
+      metadata: z.record(text, path),
+    })
+    .optional(),
 });
 
+const ends = z.enum(['grant', 'account']).optional();
 const clientCredentials = clientCredentialsSchema(oauth2.shape.scopes.unwrap(), oauth2.shape.response.unwrap());
 
 const apiAuth = z.discriminatedUnion('in', [
@@ -160,6 +171,7 @@ const api = z.strictObject({
       statuses: z.array(statuses).min(1).optional(),
     })
     .optional(),
+  refusal: z.strictObject({ success: predicate, code: path, unauthorized: z.array(text).min(1) }).optional(),
   idempotencyHeader: headerName.optional(),
   spentAfterWriteWithScope: text.optional(),
 });
@@ -173,8 +185,10 @@ const disconnect = z.discriminatedUnion('kind', [
     body: z.strictObject({ format: z.enum(['form', 'json']), params: templates }).optional(),
     success: predicate.optional(),
     goneErrors: z.array(text).min(1).optional(),
+    goneStatuses: z.array(z.number().int().min(400).max(499)).min(1).optional(),
+    ends,
   }),
-  z.strictObject({ kind: z.literal('rfc7009'), url: text, optional: z.boolean().optional() }),
+  z.strictObject({ kind: z.literal('rfc7009'), url: text, optional: z.boolean().optional(), ends }),
   z.strictObject({ kind: z.literal('unsupported'), customerMustDo: text }),
   z.strictObject({ kind: z.literal('nothing') }),
 ]);

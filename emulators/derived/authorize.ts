@@ -1,5 +1,6 @@
 /** The authorize page of a derived emulator: takes what the provider file says is sent, and refuses what it says is not. */
-import type { OAuth2Spec, ProviderSpec } from '../../catalogue/_spec/index.ts';
+import { createHmac } from 'node:crypto';
+import type { CallbackSignature, OAuth2Spec, ProviderSpec } from '../../catalogue/_spec/index.ts';
 import type { AuthorizeHabit } from '../engine/definition.ts';
 import { factOf } from './facts.ts';
 import { hasHoles, pathPatterns } from './template.ts';
@@ -30,7 +31,7 @@ export function authorizeHabit(
     pkce: oauth2.pkce === 'S256',
     read: (query) => readQuery(oauth2, query),
     readScope: (asked) => readScope(oauth2, asked),
-    write(params, account) {
+    write(params, account, app) {
       const written = new URLSearchParams();
       for (const [name, value] of params) {
         if (name === 'code') written.append(callback.code ?? 'code', value);
@@ -40,9 +41,18 @@ export function authorizeHabit(
       if (account !== undefined && params.has('code')) {
         for (const key of callback.metadata ?? []) written.append(key, factOf(spec, key, account));
       }
+      const { signature } = callback;
+      if (signature !== undefined) written.append(signature.param, signatureOf(signature, written, app.liveSecret));
       return written;
     },
   };
+}
+
+/** Worked out here by itself, so that it proves something. */
+function signatureOf({ unsigned = [] }: CallbackSignature, params: URLSearchParams, secret: string): string {
+  const names = [...new Set(params.keys())].filter((name) => !unsigned.includes(name)).toSorted();
+  const text = names.map((name) => `${encodeURIComponent(name)}=${encodeURIComponent(params.get(name) ?? '')}`);
+  return createHmac('sha256', secret).update(text.join('&')).digest('hex');
 }
 
 function readQuery(oauth2: OAuth2Spec, query: URLSearchParams): URLSearchParams | string {

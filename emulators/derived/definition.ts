@@ -3,10 +3,11 @@ import type { OAuth2Choice, OAuth2Spec, ProviderSpec, Rotation } from '../../cat
 import type { EmulatorDefinition } from '../engine/definition.ts';
 import { alphanumericId, hexId } from '../engine/ids.ts';
 import type { Json } from '../engine/types.ts';
-import { apiHabit, derivedRest } from './api.ts';
+import { apiHabit, restSlice } from './api.ts';
 import { authorizeHabit } from './authorize.ts';
 import { disconnectHabit } from './disconnect.ts';
-import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB, tokenHabit } from './token.ts';
+import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
+import { tokenHabit } from './token.ts';
 
 const PLAYABLE = ['OAUTH2', 'API_KEY', 'BASIC', 'NONE'];
 
@@ -84,7 +85,7 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
         users: [{ fullName: 'Bo Second', email: 'bo@second.example' }],
       },
     ],
-    rest: derivedRest,
+    rest: restSlice(spec, oauth2, settings),
   };
 }
 

@@ -66,8 +66,10 @@ function readCall(
   const grants = grantsOf(spec, state, values, app);
   if (grants.length > 0) return { kind: 'grants', grants };
   const gone = call.goneErrors?.[0];
-  if (call.auth === undefined) return { kind: 'answer', status: 401, body: { error: gone ?? 'invalid_token' } };
-  const status = spec.oauth2?.response?.errorStatus ?? 400;
+  const [goneStatus] = call.goneStatuses ?? [];
+  if (call.auth === undefined && call.success === undefined && goneStatus === undefined)
+    return { kind: 'answer', status: 401, body: { error: gone ?? 'invalid_token' } };
+  const status = goneStatus ?? spec.oauth2?.response?.errorStatus ?? 400;
   const answer: JsonObject = { error: gone ?? 'invalid_token' };
   if (call.success !== undefined) setAt<Json>(answer, call.success.path, false);
   return { kind: 'answer', status, body: answer };
@@ -120,10 +122,14 @@ function grantsOf(spec: ProviderSpec, state: State, values: Record<string, strin
   if (account !== undefined) {
     return state.grantsOf(account).filter(isMine);
   }
+  const endsAll = 'ends' in spec.disconnect && spec.disconnect.ends === 'account';
   // One template may name either token; which of the two holes caught it says nothing.
   for (const text of [values['refreshToken'], values['accessToken']]) {
     const grant = text === undefined ? undefined : grantOfToken(state, text);
-    if (grant !== undefined && isMine(grant)) return [grant];
+    if (grant === undefined || !isMine(grant)) continue;
+    return endsAll
+      ? state.grantsOf(grant.accountId).filter((one) => isMine(one) && one.clientId === grant.clientId)
+      : [grant];
   }
   return [];
 }

@@ -13,7 +13,7 @@ import type { EmulatorLog } from '../engine/mount.ts';
 import { startEngine } from '../engine/server.ts';
 import { deriveDefinition } from './definition.ts';
 
-export { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './token.ts';
+export { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
 
 export interface DerivedOptions {
   /** Provider name → values of its `integrationConfig`, for those that a developer sets up. */

@@ -78,6 +78,12 @@ function pathOf(template: string, settings: Readonly<Record<string, string>>): s
   return shown.join('/') || '/';
 }
 
+/** Another value of the same type. */
+export function unlike(value: string | number | boolean): string | number | boolean {
+  if (typeof value === 'boolean') return !value;
+  return typeof value === 'number' ? value + 1 : `not ${value}`;
+}
+
 /** Sets a value at a dotted path, making the objects on the way. */
 export function setAt<T>(target: { [key: string]: T | object }, path: string, value: T): void {
   const keys = path.split('.');

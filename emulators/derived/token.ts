@@ -13,13 +13,8 @@ import {
 import type { Json, JsonObject } from '../engine/types.ts';
 import { readBasic } from './basic.ts';
 import { factOf } from './facts.ts';
-import { hasHoles, pathPatterns, setAt } from './template.ts';
-
-/** Knob: which of the declared places of the access token is used. */
-export const TOKEN_PLACE_KNOB = 'tokenPlace';
-
-/** Knob: an origin that the answer names instead of the account's own. */
-export const FOREIGN_ORIGIN_KNOB = 'foreignOrigin';
+import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
+import { hasHoles, pathPatterns, setAt, unlike } from './template.ts';
 
 const STANDARD = [
   'grant_type',
@@ -190,11 +185,6 @@ function refusalOf(
   if (success !== undefined) setAt<Json>(body, success.path, unlike(success.equals));
   // A server that has a problem of its own says so by the status, whatever its habit.
   return { status: status >= 500 ? status : (errorStatus ?? status), body };
-}
-
-function unlike(value: string | number | boolean): Json {
-  if (typeof value === 'boolean') return !value;
-  return typeof value === 'number' ? value + 1 : `not ${value}`;
 }
 
 function replyOf(spec: ProviderSpec, oauth2: OAuth2Spec, facts: TokenFacts): JsonObject {

@@ -60,7 +60,7 @@ export function readAuthorize(mount: Mount, path: string, sent: URLSearchParams)
     const state = query.get('state') ?? undefined;
     const fail = (error: string, description: string): AuthorizeRead => ({
       kind: 'redirect',
-      location: failureLocation(mount, redirectUri, state, error, description),
+      location: failureLocation(mount, app, redirectUri, state, error, description),
     });
     if (habit.required.includes('response_type') && query.get('response_type') !== 'code') {
       return fail('unsupported_response_type', 'Only response_type=code is supported.');
@@ -77,7 +77,7 @@ export function readAuthorize(mount: Mount, path: string, sent: URLSearchParams)
 export function decide(mount: Mount, ask: Ask, user: User, decision: Decision): string {
   if (decision === 'deny') {
     const error = mount.knobs.text('denyErrorCode');
-    return failureLocation(mount, ask.redirectUri, ask.state, error, 'The customer denied the request.');
+    return failureLocation(mount, ask.app, ask.redirectUri, ask.state, error, 'The customer denied the request.');
   }
   const code = mount.definition.ids.code();
   mount.state.addCode({
@@ -99,18 +99,19 @@ export function decide(mount: Mount, ask: Ask, user: User, decision: Decision): 
     if (name === 'scope') params.append('scope', ask.scope);
     if (name === 'state') appendState(mount, params, ask.state);
   }
-  return locationOf(mount, ask.redirectUri, params, mount.state.accounts.get(user.accountId));
+  return locationOf(mount, ask.app, ask.redirectUri, params, mount.state.accounts.get(user.accountId));
 }
 
-function locationOf(mount: Mount, redirectUri: string, params: URLSearchParams, account?: Account): string {
+function locationOf(mount: Mount, app: App, redirectUri: string, params: URLSearchParams, account?: Account): string {
   const url = new URL(redirectUri);
-  const written = mount.definition.authorize.write?.(params, account) ?? params;
+  const written = mount.definition.authorize.write?.(params, account, app) ?? params;
   for (const [name, value] of written) url.searchParams.append(name, value);
   return url.href;
 }
 
 function failureLocation(
   mount: Mount,
+  app: App,
   redirectUri: string,
   state: string | undefined,
   error: string,
@@ -119,7 +120,7 @@ function failureLocation(
   const params = new URLSearchParams({ error });
   if (mount.knobs.flag('sendErrorDescription')) params.append('error_description', description);
   appendState(mount, params, state);
-  return locationOf(mount, redirectUri, params);
+  return locationOf(mount, app, redirectUri, params);
 }
 
 function appendState(mount: Mount, params: URLSearchParams, state: string | undefined): void {

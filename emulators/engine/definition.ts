@@ -42,7 +42,7 @@ export interface AuthorizeHabit {
   /** True: a code that was asked for with a `code_challenge` (S256) needs its verifier. Default: both are ignored. */
   pkce?: boolean;
   /** Turns the standard parameters of a redirect into the provider's. `account`: who said yes. Default: as they are. */
-  write?(params: URLSearchParams, account: Account | undefined): URLSearchParams;
+  write?(params: URLSearchParams, account: Account | undefined, app: App): URLSearchParams;
 }
 
 /** What a token reply is made from. */

@@ -63,6 +63,7 @@ export function readDisconnectAnswer(
   const data = parsed.kind === 'object' ? parsed.value : undefined;
   const code = data === undefined ? undefined : readError(data, []).rawCode;
   if (code !== undefined && disconnect.goneErrors?.includes(code)) return 'gone';
+  if (disconnect.goneStatuses?.includes(answer.status)) return 'gone';
   if (answer.status === 401) {
     // Authorised by the token itself, a 401 means that the token is dead; by the app, that the app is wrong.
     return disconnect.auth === undefined ? 'gone' : 'failed';

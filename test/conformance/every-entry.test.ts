@@ -16,6 +16,7 @@ import { startTestApp, type ApiAnswer, type TestApp } from '../support/app.ts';
 import { beginFlow, sessionToken } from '../support/connect.ts';
 import {
   expectApiCall,
+  expectAuth,
   expectAuthorize,
   expectDisconnect,
   expectTokenRequest,
@@ -112,6 +113,11 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
   let redirectUri: string;
   const oauth2: OAuth2Spec = sampleInput(spec).oauth2;
   const scope = (oauth2.scopes?.default ?? []).join(' ');
+  /** Keys that the token answer and the call after it bring. */
+  const toldBesideToken = [oauth2.response?.metadata, oauth2.afterConnect?.metadata].flatMap((table) =>
+    Object.keys(table ?? {}),
+  );
+  const endsAll = 'ends' in spec.disconnect && spec.disconnect.ends === 'account';
 
   beforeAll(async () => {
     handle = derived.get(spec.name);
@@ -149,16 +155,22 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
     const code = back.searchParams.get(oauth2.callback.code ?? 'code') ?? '';
     expect(code).not.toBe('');
     expect(back.searchParams.get(oauth2.callback.state ?? 'state')).not.toBeNull();
-    expect(seen).toHaveLength(1);
-    const [exchange] = seen;
+    const [exchange, ...later] = seen;
     if (exchange !== undefined) {
       expectTokenRequest(oauth2, exchange, { values, client, grant: { code, redirectUri, scope } });
+    }
+    expect(later).toHaveLength(oauth2.afterConnect === undefined ? 0 : 1);
+    if (oauth2.afterConnect !== undefined && later[0] !== undefined) {
+      const [asked] = later;
+      expect([asked.method, asked.path, asked.status]).toEqual(['GET', pathOf(oauth2.afterConnect.url, values), 200]);
+      // Asked before anything was learned.
+      expectAuth(spec.api.auth, asked, { ...typed, accessToken: body.credentials.access_token });
     }
     // What the provider tells of the account, in the redirect and in the answer.
     for (const key of oauth2.callback.metadata ?? []) {
       expect(body.connection_config[key]).toBe(back.searchParams.get(key));
     }
-    for (const key of Object.keys(oauth2.response?.metadata ?? {})) {
+    for (const key of toldBesideToken) {
       expect(body.connection_config[key]).toEqual(expect.stringMatching(/./));
       const { hosts } = spec.connectionConfig?.[key] ?? {};
       if (hosts !== undefined) expect(new URL(body.connection_config[key]).protocol).toBe('https:');
@@ -232,7 +244,10 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
   it('gives a 401 through when the customer has revoked', async () => {
     const { connectionId, values } = await connected();
     await handle.revokeGrant(handle.grants().at(-1)?.id ?? '');
-    expect((await callApi(spec, connectionId, values)).status).toBe(401);
+    const { refusal } = spec.api;
+    const refused = await callApi(spec, connectionId, values);
+    expect(refused.status).toBe(refusal === undefined ? 401 : 200);
+    if (refusal !== undefined) expect(refused.body[refusal.code]).toBe(refusal.unauthorized[0]);
     const state = async () =>
       (await app.api('GET', `/connections?connectionId=${connectionId}`)).body.connections[0].state;
     // Without a harmless call nobody can tell a dead token from a call that is not allowed.
@@ -246,7 +261,7 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
       const forged = await connect('allow', (back) => back.searchParams.set(key, 'https://evil.example'));
       expect([forged.status, forged.seen]).toEqual([400, []]);
     }
-    if (!Object.keys(oauth2.response?.metadata ?? {}).some(isLearned)) return;
+    if (!toldBesideToken.some(isLearned)) return;
     handle.setKnob(FOREIGN_ORIGIN_KNOB, 'https://evil.example');
     const forged = await connect();
     handle.setKnob(FOREIGN_ORIGIN_KNOB, '');
@@ -281,7 +296,56 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
     expect((await read(spec, connectionId)).body.connection_config[key]).toBe(moved);
   });
 
+  it('uses no code of a redirect whose signature is not right', async () => {
+    const { signature } = oauth2.callback;
+    if (signature === undefined) return;
+    const before = (await connectionIds()).length;
+    const forgeries: ((back: URL) => void)[] = [
+      (back) => back.searchParams.delete(signature.param),
+      (back) => back.searchParams.set(signature.param, 'a'.repeat(64)),
+      (back) => back.searchParams.append('more', '1'),
+      (back) => back.searchParams.set(oauth2.callback.code ?? 'code', 'another'),
+    ];
+    for (const forge of forgeries) {
+      const forged = await connect('allow', forge);
+      expect([forged.status, forged.seen]).toEqual([400, []]);
+      expect(forged.page).toContain('not signed');
+    }
+    expect((await connectionIds()).length).toBe(before);
+  });
+
+  async function letGo(connectionId: string): Promise<unknown> {
+    return (await app.api('DELETE', `/connections/${connectionId}?provider_config_key=${spec.name}`)).body;
+  }
+
+  /** Where one call ends the whole account, the others of these tests must not be in the way. */
+  async function forgetOthers(): Promise<void> {
+    if (!endsAll) return;
+    const { body } = await app.api('GET', '/connections');
+    const others = (body.connections as { connection_id: string; provider_config_key: string }[]).filter(
+      (one) => one.provider_config_key === spec.name,
+    );
+    for (const { connection_id: id } of others) await letGo(id);
+  }
+
+  it('ends an account with its last connection only, where one call ends all of it', async () => {
+    if (!endsAll) return;
+    await forgetOthers();
+    const [first, second] = [await connected(), await connected()];
+    const before = handle.seen().length;
+    expect(await letGo(first.connectionId)).toMatchObject({
+      outcome: 'revoked',
+      detail: expect.stringContaining('other connections of the account'),
+    });
+    expect(handle.seen().length).toBe(before);
+    expect((await callApi(spec, second.connectionId, second.values)).status).toBe(200);
+    expect(await letGo(second.connectionId)).toMatchObject({ outcome: 'revoked' });
+    expect(handle.seen().length).toBe(before + 2);
+    expect(handle.grants().filter(({ state }) => state === 'active')).toEqual([]);
+  });
+
   it('lets go as the file says', async () => {
+    await forgetOthers();
     const { connectionId, values, body } = await connected();
     const grant = handle.grants().at(-1);
     const before = handle.seen().length;
@@ -299,7 +363,11 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
   });
 
   it('takes "was gone already" for done', async () => {
-    if (spec.disconnect.kind !== 'call' || (spec.disconnect.auth !== undefined && !spec.disconnect.goneErrors)) return;
+    if (spec.disconnect.kind !== 'call') return;
+    const { auth, success, goneErrors, goneStatuses } = spec.disconnect;
+    const saysSo = goneErrors !== undefined || goneStatuses !== undefined;
+    if (!saysSo && (auth !== undefined || success !== undefined)) return;
+    await forgetOthers();
     const { connectionId } = await connected();
     await handle.revokeGrant(handle.grants().at(-1)?.id ?? '');
     const deleted = await app.api('DELETE', `/connections/${connectionId}?provider_config_key=${spec.name}`);

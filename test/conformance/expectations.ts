@@ -116,7 +116,8 @@ export function expectApiCall(spec: ProviderSpec, request: SeenRequest, secrets:
   expect(request.query).toMatchObject(fillTable(spec.api.query, { ...values, ...secrets }));
 }
 
-function expectAuth(auth: ApiAuth, request: SeenRequest, values: HoleValues): void {
+/** The credential stands where `auth` says, as `auth` says. */
+export function expectAuth(auth: ApiAuth, request: SeenRequest, values: HoleValues): void {
   switch (auth.in) {
     case 'none':
       expect(request.headers['authorization']).toBeUndefined();

@@ -9,6 +9,7 @@ import { errorText } from '../../base/log.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import {
   codeRequest,
+  isSignedCallback,
   issuerOf,
   issuerProblem,
   readCallback,
@@ -16,7 +17,9 @@ import {
   type OAuthClient,
   type TokenFailureKind,
 } from '../../protocols/oauth2/index.ts';
+import type { Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
+import { askAfterConnect } from './after-connect.ts';
 import type { Attempt } from './access.ts';
 import { browserOf } from './browser.ts';
 import type { ConnectDeps } from './deps.ts';
@@ -140,6 +143,12 @@ async function run(
   if (answer.kind === 'incomplete') {
     throw errors.fail('callback_err', { message: 'The answer of the provider holds neither a code nor an error.' });
   }
+  const { signature } = oauth2.callback;
+  const clientSecret = clientOf(attempt.integration, secret).clientSecret;
+  if (signature !== undefined && !isSignedCallback(signature, input.query, clientSecret)) {
+    const message = 'The answer is not signed by the provider: something changed it on its way. Nothing was stored.';
+    throw errors.fail('callback_err', { message });
+  }
   return exchange(deps, attempt, flow, secret, oauth2, answer, progress);
 }
 
@@ -178,7 +187,12 @@ async function exchange(
       message: `${provider.displayName} gave no token: ${TOKEN_WORDS[token.kind]} (${said.join(', ')}).`,
     });
   }
-  const connectionConfig = { ...known, ...learnedValues(provider, token.metadata) };
+  const learned = { ...known, ...learnedValues(provider, token.metadata) };
+  const fresh: Credential = { type: 'OAUTH2', access_token: token.accessToken, raw: {} };
+  const connectionConfig: Record<string, unknown> = {
+    ...learned,
+    ...(await askAfterConnect(deps, integration, learned, fresh)),
+  };
   const account = provider.account === undefined ? undefined : connectionConfig[provider.account.idFrom];
   const expiresAt = token.expiresAtMs === undefined ? undefined : new Date(token.expiresAtMs);
   const { connection } = await saveConnection(deps, attempt, {

@@ -85,6 +85,7 @@ export function learnedKeys(provider: ProviderSpec): Set<string> {
     ...automated.map(([name]) => name),
     ...Object.keys(provider.oauth2?.response?.metadata ?? {}),
     ...(provider.oauth2?.callback.metadata ?? []),
+    ...Object.keys(provider.oauth2?.afterConnect?.metadata ?? {}),
     ...Object.keys(provider.oauth1?.metadata ?? {}),
     ...Object.keys(provider.app?.metadata ?? {}),
   ]);

@@ -1,6 +1,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
+import { hiddenRefusal, type HiddenRefusal } from '../../protocols/refusal.ts';
 import { signatureOf, tlsOption, type Credential } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { ConnectDeps } from './deps.ts';
@@ -26,6 +27,7 @@ export async function verifyCredential(
   if (verification === undefined) return;
   const name = provider.displayName;
   let status: number;
+  let hidden: HiddenRefusal | undefined;
   try {
     const { url, headers } = apiRequest({
       provider,
@@ -50,6 +52,7 @@ export async function verifyCredential(
       ...tlsOption(provider, credential),
     });
     status = response.status;
+    hidden = hiddenRefusal(provider.api.refusal, response);
   } catch (error) {
     if (isHawserError(error, 'missing_api_url')) return;
     if (error instanceof UpstreamFailure) {
@@ -60,8 +63,14 @@ export async function verifyCredential(
     }
     throw error;
   }
-  const problem = problemOf(name, status);
+  const problem = hidden === undefined ? problemOf(name, status) : hiddenProblem(name, hidden);
   if (problem !== undefined) throw errors.fail('connection_test_failed', { message: problem, payload: { status } });
+}
+
+/** The same of a provider that says no with a good status. */
+function hiddenProblem(name: string, refusal: HiddenRefusal): string {
+  if (refusal === 'unauthorized') return `${name} did not accept these credentials. Check them for typing errors.`;
+  return `${name} refused the check.`;
 }
 
 /** What a status says about the credential; undefined when all is well. */

@@ -3,6 +3,7 @@ import { errorText, type Log } from '../../base/log.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
 import {
+  existsSibling,
   insertEvent,
   mergeConfig,
   selectById,
@@ -46,6 +47,8 @@ export interface Connections {
     move: { environmentId: number; id: number; state: ConnectionState; reason?: string; from?: ConnectionState[] },
   ): Promise<Connection | undefined>;
   markDeleted(tx: Sql, environmentId: number, id: number): Promise<boolean>;
+  /** True when the account of this connection has another living connection of the same integration. */
+  hasSibling(environmentId: number, id: number): Promise<boolean>;
   /** Takes over what the provider has told anew; values must be checked before. */
   learn(tx: Sql, environmentId: number, id: number, values: Record<string, string>): Promise<void>;
   patch(input: {
@@ -129,6 +132,7 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log }
     },
     setState: (sql, move) => updateState(sql, { ...move, reason: move.reason, from: move.from }),
     markDeleted: softDelete,
+    hasSibling: (environmentId, id) => existsSibling(db, environmentId, id),
     learn: mergeConfig,
     async patch(input) {
       await db.transaction(async (tx) => {

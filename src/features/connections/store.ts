@@ -235,6 +235,17 @@ export async function updatePatch(
   );
 }
 
+/** True when another living connection of the integration stands for the same account as this one, dead or alive. */
+export async function existsSibling(sql: Sql, environmentId: number, id: number): Promise<boolean> {
+  const rows = await sql.query(
+    `SELECT 1 FROM connection own JOIN connection other ON other.environment_id = own.environment_id
+       AND other.integration_id = own.integration_id AND other.account_id = own.account_id AND other.id <> own.id
+     WHERE own.environment_id = $1 AND own.id = $2 AND other.deleted_at IS NULL LIMIT 1`,
+    [environmentId, id],
+  );
+  return rows.length > 0;
+}
+
 /** Merges values into the config of a living connection; without a change nothing is written and nobody is told. */
 export async function mergeConfig(
   sql: Sql,

@@ -1,6 +1,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { apiRequest } from '../../protocols/api-auth.ts';
+import { hiddenRefusal } from '../../protocols/refusal.ts';
 import type { Context } from './context.ts';
 import type { LiveConnection } from './model.ts';
 import { signatureOf, tlsOption } from './renewal.ts';
@@ -9,7 +10,8 @@ import { signatureOf, tlsOption } from './renewal.ts';
 const VERIFY_TIMEOUT_MS = 5_000;
 
 /**
- * Asks the provider's harmless call whether it still knows the credential. Resolves to `refused` on 401 only;
+ * Asks the provider's harmless call whether it still knows the credential. Resolves to `refused` on 401, and on what
+ * the provider file says is one;
  * `unknown` when the provider has no such call or does not answer it clearly.
  */
 export async function verifyLive(context: Context, live: LiveConnection): Promise<'accepted' | 'refused' | 'unknown'> {
@@ -35,13 +37,14 @@ export async function verifyLive(context: Context, live: LiveConnection): Promis
       request.headers,
       signatureOf({ ...live, connectionConfig: connection.connectionConfig }, request, context.clock.now()),
     );
-    const { status } = await context.upstream.call({
+    const answer = await context.upstream.call({
       ...request,
       timeoutMs: VERIFY_TIMEOUT_MS,
       ...tlsOption(provider, live.credential),
     });
-    if (status === 401) return 'refused';
-    return status < 400 ? 'accepted' : 'unknown';
+    const hidden = hiddenRefusal(provider.api.refusal, answer);
+    if (answer.status === 401 || hidden === 'unauthorized') return 'refused';
+    return answer.status < 400 && hidden === undefined ? 'accepted' : 'unknown';
   } catch (error) {
     if (error instanceof UpstreamFailure || isHawserError(error)) return 'unknown';
     throw error;

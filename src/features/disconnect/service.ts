@@ -20,10 +20,14 @@ const GIVE_UP_MS = 7 * 24 * 3_600_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const BATCH_MAX = 10;
 const SHARED_DETAIL = 'This copy was wiped; the grant stays, because another connection uses the same token.';
+const ACCOUNT_DETAIL =
+  'This copy was wiped; the grant stays, because the provider would end the other connections of the account with it.';
+const QUARANTINE_DETAIL = 'The provider is asked once the operator has accepted the restored database.';
 const GONE_DETAIL = 'The integration or its provider is no longer known here.';
 
 export function createDisconnect(deps: DisconnectDeps): Disconnect {
   const { db, clock, log, vault, connections, credentials } = deps;
+  const isQuarantined = deps.isQuarantined ?? (() => false);
   const running = new Set<Promise<unknown>>();
 
   function track<T>(promise: Promise<T>): Promise<T> {
@@ -64,7 +68,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
   async function work(task: TaskRow): Promise<DisconnectResult> {
     const { environment_id: environmentId, connection_id: connectionId } = task;
     const secret = await openSecret(vault, task);
-    const result = await askProvider(environmentId, secret);
+    const result = await askProvider(environmentId, connectionId, secret);
     deps.killPoints.reach('L1');
     if (result.outcome !== 'retry') return finish(task, secret, result);
     if ((task.patience_ms ?? 0) <= 0) {
@@ -81,12 +85,21 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     return { outcome: 'pending', detail: result.detail };
   }
 
-  async function askProvider(environmentId: number, secret: TaskSecret | undefined): Promise<LetGo> {
+  async function askProvider(
+    environmentId: number,
+    connectionId: number,
+    secret: TaskSecret | undefined,
+  ): Promise<LetGo> {
     if (secret === undefined || secret.grants.length === 0) {
       return { outcome: 'revoked', detail: 'There was no credential to revoke.' };
     }
     const integration = await deps.integrations.byId(environmentId, secret.integrationId);
     if (integration === undefined) return { outcome: 'unsupported', detail: GONE_DETAIL };
+    const { disconnect } = integration.provider;
+    const endsAll = 'ends' in disconnect && disconnect.ends === 'account';
+    if (endsAll && (await connections.hasSibling(environmentId, connectionId))) {
+      return { outcome: 'revoked', detail: ACCOUNT_DETAIL };
+    }
     let result: LetGo = { outcome: 'revoked' };
     for (const grant of secret.grants) {
       if (grant.type === 'OAUTH2' && (await credentials.findByToken(environmentId, grant.access_token)).length > 0) {
@@ -144,6 +157,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
   }
 
   async function sweep(): Promise<number> {
+    if (isQuarantined()) return 0;
     await adoptLateGrants(deps, GIVE_UP_MS);
     let worked = 0;
     for (;;) {
@@ -169,11 +183,13 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
 
   return {
     async connection(environmentId, connection) {
-      const task = await db.transaction((tx) => begin(tx, connection, true));
+      const waits = isQuarantined();
+      const task = await db.transaction((tx) => begin(tx, connection, !waits));
       if (task === undefined) {
         const status = await statusOf(environmentId, connection.id);
         return status ? { outcome: status.outcome, detail: status.detail } : { outcome: 'pending' };
       }
+      if (waits) return { outcome: 'pending', detail: QUARANTINE_DETAIL };
       const asking = track(work(task)).catch((error: unknown): DisconnectResult => {
         log.error('a disconnect could not be worked on', { connection: connection.id, error: errorText(error) });
         return { outcome: 'pending' };

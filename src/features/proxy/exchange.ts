@@ -24,6 +24,7 @@ import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
 import type { Dispatchable, Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
+import { RefusalTap } from './refusal-tap.ts';
 import { Reply, type ReplyEvents } from './reply.ts';
 import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
 import type { SingleUseWrites } from './single-use.ts';
@@ -77,6 +78,8 @@ export class Exchange implements StreamSink, ReplyEvents {
   #held: Buffer[] = [];
   #holdsForBody = false;
   #ended = false;
+  /** For providers that refuse a credential with a good status. */
+  #tap: RefusalTap | undefined;
   #failure: UpstreamFailure | undefined;
 
   constructor(deps: ExchangeDeps, input: ExchangeInput) {
@@ -239,7 +242,10 @@ export class Exchange implements StreamSink, ReplyEvents {
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#phase === 'relaying') return this.#reply.write(chunk);
+    if (this.#phase === 'relaying') {
+      this.#tap?.push(chunk);
+      return this.#reply.write(chunk);
+    }
     if (this.#phase !== 'holding') return true;
     this.#held.push(chunk);
     if (this.#holdsForBody) this.#relay();
@@ -247,7 +253,7 @@ export class Exchange implements StreamSink, ReplyEvents {
   }
 
   onEnd(): void {
-    if (this.#phase === 'relaying') this.#reply.end();
+    if (this.#phase === 'relaying') this.#endReply();
     else if (this.#phase === 'holding') {
       this.#ended = true;
       if (this.#holdsForBody) this.#answerEmptyError();
@@ -326,13 +332,23 @@ export class Exchange implements StreamSink, ReplyEvents {
       return;
     }
     this.#phase = 'relaying';
+    const { refusal } = this.#live.integration.provider.api;
+    if (refusal !== undefined && this.#dispatchable.usesCredential) this.#tap = new RefusalTap(refusal, this.#headers);
     const held = this.#held;
     let flowing = held.length > 0;
     this.#held = [];
-    for (const chunk of held) flowing = this.#reply.write(chunk) && flowing;
+    for (const chunk of held) {
+      this.#tap?.push(chunk);
+      flowing = this.#reply.write(chunk) && flowing;
+    }
     if (this.#failure !== undefined) this.#cut(this.#failure.code);
-    else if (this.#ended) this.#reply.end();
+    else if (this.#ended) this.#endReply();
     else if (flowing) queueMicrotask(this.#resume);
+  }
+
+  #endReply(): void {
+    if (this.#tap?.saysUnauthorized(this.#status)) this.#reportUnauthorized();
+    this.#reply.end();
   }
 
   /** Later than the callback that may be running: the upstream pauses when that one returns. */

@@ -10,6 +10,8 @@ export type { TemplateInput } from '../input.ts';
 export { newPkce } from './pkce.ts';
 export { authorizeUrl, type AuthorizeInput } from './authorize.ts';
 export { callbackStateNames, readCallback, type Callback } from './callback.ts';
+export { callbackSignature, isSignedCallback } from './callback-signature.ts';
+export { afterConnectRequest, readAfterConnect } from './after-connect.ts';
 export { codeRequest, refreshRequest } from './token-request.ts';
 export { readTokenAnswer, type HttpAnswer, type TokenAnswer, type TokenFailureKind } from './token-answer.ts';
 export { revocationRequest } from './revocation.ts';

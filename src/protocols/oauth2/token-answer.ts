@@ -139,7 +139,8 @@ function scopeOf(value: unknown): string | undefined {
   return typeof text === 'string' && text !== '' && text.length <= TOKEN_CHARS_MAX ? text : undefined;
 }
 
-function metadataOf(data: Record<string, unknown>, paths: Record<string, string>): Record<string, string> {
+/** Texts, numbers and booleans at these paths, as text; what is missing or too long is left out. */
+export function metadataOf(data: Record<string, unknown>, paths: Record<string, string>): Record<string, string> {
   const metadata: Record<string, string> = {};
   for (const [key, path] of Object.entries(paths)) {
     const value = atPath(data, path);
