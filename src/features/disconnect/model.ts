@@ -54,6 +54,8 @@ export interface DisconnectDeps {
   credentials: Credentials;
   activity: Activity;
   killPoints: KillPoints;
+  /** True: the database is a restored copy, and providers are not asked; tasks wait. Default: never. */
+  isQuarantined?: () => boolean;
 }
 
 export interface Disconnect {
