@@ -156,15 +156,15 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
     expect(code).not.toBe('');
     expect(back.searchParams.get(oauth2.callback.state ?? 'state')).not.toBeNull();
     const [exchange, ...later] = seen;
+    const [second] = later;
     if (exchange !== undefined) {
       expectTokenRequest(oauth2, exchange, { values, client, grant: { code, redirectUri, scope } });
     }
     expect(later).toHaveLength(oauth2.afterConnect === undefined ? 0 : 1);
-    if (oauth2.afterConnect !== undefined && later[0] !== undefined) {
-      const [asked] = later;
-      expect([asked.method, asked.path, asked.status]).toEqual(['GET', pathOf(oauth2.afterConnect.url, values), 200]);
+    if (oauth2.afterConnect !== undefined && second !== undefined) {
+      expect([second.method, second.path, second.status]).toEqual(['GET', pathOf(oauth2.afterConnect.url, values), 200]);
       // Asked before anything was learned.
-      expectAuth(spec.api.auth, asked, { ...typed, accessToken: body.credentials.access_token });
+      expectAuth(spec.api.auth, second, { ...typed, accessToken: body.credentials.access_token });
     }
     // What the provider tells of the account, in the redirect and in the answer.
     for (const key of oauth2.callback.metadata ?? []) {
