@@ -162,7 +162,11 @@ describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, 
     }
     expect(later).toHaveLength(oauth2.afterConnect === undefined ? 0 : 1);
     if (oauth2.afterConnect !== undefined && second !== undefined) {
-      expect([second.method, second.path, second.status]).toEqual(['GET', pathOf(oauth2.afterConnect.url, values), 200]);
+      expect([second.method, second.path, second.status]).toEqual([
+        'GET',
+        pathOf(oauth2.afterConnect.url, values),
+        200,
+      ]);
       // Asked before anything was learned.
       expectAuth(spec.api.auth, second, { ...typed, accessToken: body.credentials.access_token });
     }
