@@ -6,7 +6,9 @@
  */
 import type { Clock } from '../src/base/clock.ts';
 import { StartupError } from '../src/base/errors.ts';
+import type { ProviderSpec } from '../catalogue/_spec/index.ts';
 import { checkbook, checkbookSandbox } from './checkbook/index.ts';
+import { deriveDefinition, withDefaults } from './derived/index.ts';
 import { checkr, checkrStaging } from './checkr/index.ts';
 import { createHandle, type EmulatorHandle } from './engine/handle.ts';
 import type { EmulatorLog } from './engine/mount.ts';
@@ -74,6 +76,12 @@ export interface Emulators {
   readonly url: string;
   /** One emulator. Errors: `Error` when it was not started. */
   get(name: EmulatorName): EmulatorHandle;
+  /**
+   * The emulator that plays this provider: its own where there is one, else one derived from the provider file, started
+   * at the first call. `settings`: values of its `integrationConfig`. Errors: `Error` for a provider that cannot be
+   * played.
+   */
+  play(provider: ProviderSpec, settings?: Readonly<Record<string, string>>): EmulatorHandle;
   /** Stops the server, ends what waits, and writes the state file once more. */
   close(): Promise<void>;
 }
@@ -88,8 +96,23 @@ export async function startEmulators(options: EmulatorOptions = {}): Promise<Emu
   const definitions = names.map((name) => DEFINITIONS[name]);
   const engine = await startEngine({ ...rest, definitions, alone: only !== undefined });
   const handles = new Map([...engine.mounts].map(([name, mount]) => [name, createHandle(mount)]));
+  /** Derived ones: name → the settings they were made with, and their handle. */
+  const derived = new Map<string, { made: string; handle: EmulatorHandle }>();
   return {
     url: engine.url,
+    play(provider, settings = {}) {
+      const name = provider.emulator ?? provider.name;
+      const own = handles.get(name);
+      if (own !== undefined) return own;
+      const made = JSON.stringify(settings);
+      let played = derived.get(name);
+      if (played?.made !== made) {
+        const mount = engine.open(deriveDefinition(provider, withDefaults(provider, settings)));
+        played = { made, handle: createHandle(mount) };
+        derived.set(name, played);
+      }
+      return played.handle;
+    },
     get(name) {
       const handle = handles.get(name);
       if (handle === undefined) throw new Error(`The emulator "${name}" was not started.`);

@@ -13,6 +13,7 @@ import type { EmulatorLog } from '../engine/mount.ts';
 import { startEngine } from '../engine/server.ts';
 import { deriveDefinition } from './definition.ts';
 
+export { deriveDefinition } from './definition.ts';
 export { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
 
 export interface DerivedOptions {
@@ -99,7 +100,11 @@ export async function startDerived(
   };
 }
 
-function withDefaults(spec: ProviderSpec, given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/** The developer's settings, with what the provider file presets. */
+export function withDefaults(
+  spec: ProviderSpec,
+  given: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   const usual = Object.entries(spec.integrationConfig ?? {}).flatMap(([name, field]) =>
     field.default === undefined ? [] : [[name, field.default] as const],
   );

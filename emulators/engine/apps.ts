@@ -43,6 +43,30 @@ export function registerApp(mount: Mount, fields: AppFields): App {
   return app;
 }
 
+/**
+ * Registers an application that has its id and secret already. One that is known keeps its secret; only where it sends
+ * people back to changes. Errors: {@link AppError}.
+ */
+export function adoptApp(mount: Mount, client: { clientId: string; secret: string }, fields: AppFields): App {
+  const found = mount.state.apps.get(client.clientId);
+  if (found?.redirectUri === fields.redirectUri) return found;
+  const app: App = {
+    testSecret: mount.definition.ids.secret(),
+    description: '',
+    url: '',
+    webhookUrl: '',
+    logoUrl: '',
+    createdAt: mount.isoNow(),
+    clientId: client.clientId,
+    liveSecret: client.secret,
+    ...found,
+    ...checkFields(fields),
+  };
+  mount.state.apps.set(app.clientId, app);
+  mount.changed();
+  return app;
+}
+
 /** Changes some fields; id and secrets stay. Errors: {@link AppError}. */
 export function editApp(mount: Mount, app: App, fields: Partial<AppFields>): App {
   const { name, redirectUri, description, url, webhookUrl, logoUrl } = app;

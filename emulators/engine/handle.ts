@@ -3,7 +3,7 @@
  *
  * One emulator from inside the process: what a test says to it without HTTP.
  */
-import { type AppFields, editApp, ensureApp, registerApp } from './apps.ts';
+import { adoptApp, type AppFields, editApp, ensureApp, registerApp } from './apps.ts';
 import { type Decision, decide, readAuthorize } from './authorize.ts';
 import type { ActiveFault, Fault } from './faults.ts';
 import type { EventListener, Mount } from './mount.ts';
@@ -18,6 +18,8 @@ export interface EmulatorHandle {
   registerApp(fields: AppFields): App;
   /** The application of this name with these fields; id and secrets stay when it exists. Errors: `AppError`. */
   ensureApp(name: string, fields: Omit<AppFields, 'name'>): App;
+  /** Registers an application that has its id and secret already. Errors: `AppError`. */
+  adoptApp(client: { clientId: string; secret: string }, fields: AppFields): App;
   /** Changes fields of an application. Errors: `AppError`; `Error` for an unknown client id. */
   editApp(clientId: string, fields: Partial<AppFields>): App;
   apps(): App[];
@@ -66,6 +68,7 @@ export function createHandle(mount: Mount): EmulatorHandle {
     url: mount.baseUrl,
     registerApp: (fields) => ({ ...registerApp(mount, fields) }),
     ensureApp: (name, fields) => ({ ...ensureApp(mount, name, fields) }),
+    adoptApp: (client, fields) => ({ ...adoptApp(mount, client, fields) }),
     editApp: (clientId, fields) => ({ ...editApp(mount, known(state.apps.get(clientId), 'application'), fields) }),
     apps: () => [...state.apps.values()].map((app) => ({ ...app })),
     accounts: () => structuredClone([...state.accounts.values()]),

@@ -42,6 +42,8 @@ export interface Engine {
   /** Address of the server, no trailing slash. */
   url: string;
   mounts: Map<string, Mount>;
+  /** Adds an emulator while the server runs, or gives one of this name another definition; its memory stays. */
+  open(definition: EmulatorDefinition): Mount;
   close(): Promise<void>;
 }
 
@@ -84,7 +86,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     throw new StartupError(`The emulator state file ${stateFile} cannot be used.`, hint, error);
   }
 
-  function openMount(definition: EmulatorDefinition): Mount {
+  function openMount(definition: EmulatorDefinition, data = kept?.[definition.name]): Mount {
     const mount = new Mount({
       definition,
       clock,
@@ -93,7 +95,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       changedSoon: () => file.changedSoon(),
       log,
     });
-    mount.load(kept?.[definition.name]);
+    mount.load(data);
     return mount;
   }
 
@@ -159,6 +161,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   return {
     url,
     mounts,
+    open(definition) {
+      const old = mounts.get(definition.name);
+      const data = old?.toData();
+      old?.close();
+      const mount = openMount(definition, data);
+      mounts.set(definition.name, mount);
+      return mount;
+    },
     async close() {
       for (const mount of mounts.values()) mount.close();
       await new Promise<void>((resolve) => {

@@ -15,7 +15,7 @@ import { connectionRoutes, createConnections } from '../features/connections/ind
 import { createCredentials, credentialRoutes, type CredentialsDeps } from '../features/credentials/index.ts';
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
-import { createIntegrations, integrationRoutes } from '../features/integrations/index.ts';
+import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
 import { registerProxy } from '../features/proxy/index.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -35,6 +35,8 @@ export interface HawserOptions {
   clock?: Clock;
   /** Base of running emulators, without trailing slash. */
   emulatorUrl?: string | undefined;
+  /** Told before an emulator is called, so that there is one. */
+  onEmulated?: ((integration: Integration) => void) | undefined;
   /** Routes that only `dev` has, made once the services are there. */
   devRoutes?: (services: Services) => Route[];
   /** For tests: kill points that are armed later, a known name, shorter times. */
@@ -83,6 +85,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     upstream,
     clock,
     emulatorUrl: () => emulatorUrl,
+    onEmulated: options.onEmulated,
   });
   const connections = createConnections({ db, clock, log });
   const credentials = await createCredentials({

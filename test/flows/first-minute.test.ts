@@ -109,3 +109,55 @@ describe('its buttons', () => {
     expect(await ask({ host: new URL(file.url).host })).toBe(200);
   });
 });
+
+describe('a provider without an emulator of its own', () => {
+  const api = async (method: string, path: string, body?: unknown, more: Record<string, string> = {}) => {
+    const answer = await fetch(`${file.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${file.environments.dev.apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...more,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  };
+
+  it.each([
+    ['github', { credentials: { type: 'OAUTH2', client_id: 'my-app', client_secret: 'my-secret' } }],
+    // Tells its account by a second call.
+    ['hubspot', { credentials: { type: 'OAUTH2', client_id: 'my-app', client_secret: 'my-secret' } }],
+  ])('is connected offline, with an app of any id: %s', async (provider, more) => {
+    const made = await api('POST', '/integrations', {
+      provider,
+      unique_key: provider,
+      custom: { emulated: 'true' },
+      ...more,
+    });
+    expect(made.status).toBe(200);
+    const pressed = await fetch(`${file.url}/dev/connect`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { origin: file.url, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ integration: provider }),
+    });
+    expect(pressed.status).toBe(303);
+    const cookie = (pressed.headers.getSetCookie()[0] ?? '').split(';')[0] ?? '';
+    const back = await fetch(pressed.headers.get('location') ?? '', { redirect: 'manual', headers: { cookie } });
+    const connectionId = new URL(back.headers.get('location') ?? '').searchParams.get('connection_id') ?? '';
+    expect(connectionId).not.toBe('');
+    const called = await api('GET', '/proxy/user', undefined, {
+      'provider-config-key': provider,
+      'connection-id': connectionId,
+    });
+    expect(called).toMatchObject({ status: 200, body: { account: { name: 'First Account' } } });
+    const refused = await api('GET', '/proxy/user', undefined, {
+      'provider-config-key': provider,
+      'connection-id': 'x',
+    });
+    expect(refused.status).toBe(400);
+    const gone = await api('DELETE', `/connections/${connectionId}?provider_config_key=${provider}`);
+    expect(gone.body).toMatchObject({ success: true, outcome: 'revoked' });
+  });
+});

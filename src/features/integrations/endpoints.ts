@@ -23,6 +23,7 @@ interface EndpointDeps {
   upstream: Pick<Upstream, 'call'>;
   clock: Clock;
   emulatorUrl: () => string | undefined;
+  onEmulated?: ((integration: Integration) => void) | undefined;
 }
 
 /** Where an integration's provider is reached. */
@@ -34,7 +35,7 @@ export interface Endpoints {
   forget(): void;
 }
 
-export function createEndpoints({ upstream, clock, emulatorUrl }: EndpointDeps): Endpoints {
+export function createEndpoints({ upstream, clock, emulatorUrl, onEmulated }: EndpointDeps): Endpoints {
   const known = new Map<string, { discovery: Promise<Discovery>; readAtMs: number }>();
 
   function discover(issuer: string): Promise<Discovery> {
@@ -60,6 +61,7 @@ export function createEndpoints({ upstream, clock, emulatorUrl }: EndpointDeps):
       const base = emulatorUrl();
       const mount = integration.provider.emulator ?? integration.provider.name;
       if (base === undefined) throw integrationErrors.fail('emulator_unavailable');
+      onEmulated?.(integration);
       return new URL(`${base}/${mount}${url.pathname}${url.search}${url.hash}`);
     },
     async revocationUrl(integration, connectionConfig = {}) {

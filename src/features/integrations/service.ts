@@ -47,6 +47,8 @@ export async function createIntegrations(deps: {
   clock: Clock;
   /** Base of the emulators, without trailing slash; undefined when none run. */
   emulatorUrl: () => string | undefined;
+  /** Told before an emulator is called for this integration, so that there is one. */
+  onEmulated?: ((integration: Integration) => void) | undefined;
 }): Promise<IntegrationService> {
   const { db, vault, providers } = deps;
   const known = new LRUCache<string, Integration>({ max: CACHED_MAX, ttl: CACHE_TTL_MS });

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { defineErrors } from '../../base/errors.ts';
 import { defineRoute, type Environment, type Route, type RouteReply, type RouteRequest } from '../../base/route.ts';
 import { createUpstream, type Upstream } from '../../platform/upstream/index.ts';
-import type { Emulators, EmulatorName } from '../../../emulators/index.ts';
+import type { EmulatorHandle, Emulators } from '../../../emulators/index.ts';
 import { readBrowserQuery } from '../../features/connect/index.ts';
 import type { Integration } from '../../features/integrations/index.ts';
 import type { Services } from '../node.ts';
@@ -23,6 +23,8 @@ const devErrors = defineErrors({
 export interface DevDeps {
   services: Services;
   emulators: () => Emulators | undefined;
+  /** The emulator of an integration, when it runs in this process and can play the provider. */
+  play: (integration: Integration) => EmulatorHandle | undefined;
   /** Key of the dev environment, for the proxied call that the page shows. */
   apiKey: () => string;
   dashboardPassword: string;
@@ -160,8 +162,7 @@ function connectRoute(deps: DevDeps): Route {
         cookie: request.cookie,
         returnTo: new URL('/', services.publicUrl()).href,
       });
-      const emulator = integration.emulated ? integration.provider.emulator : undefined;
-      const handle = emulator === undefined ? undefined : deps.emulators()?.get(emulator as EmulatorName);
+      const handle = integration.emulated ? deps.play(integration) : undefined;
       const location =
         request.body.consent === 'given' && handle !== undefined ? handle.consent(flow.location) : flow.location;
       return { redirect: location, status: 303, headers: { 'set-cookie': flow.setCookie } };

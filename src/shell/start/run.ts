@@ -8,6 +8,7 @@ import { StartupError } from '../../base/errors.ts';
 import type { Config } from '../../config.ts';
 import { createLog } from '../../platform/log/index.ts';
 import { startEmulators, type Emulators } from '../../../emulators/index.ts';
+import { createPlayer } from '../dev/play.ts';
 import { devRoutes } from '../dev/routes.ts';
 import { seedDev } from '../dev/seed.ts';
 import { startHawser, type Hawser } from '../node.ts';
@@ -84,6 +85,8 @@ export async function runNode(
       environments: {},
       dashboardPassword: password,
     };
+    let callbackUrl = '';
+    const play = emulators && createPlayer({ emulators, callbackUrl: () => callbackUrl, log });
     const hawser = await startHawser({
       config: { ...config, dashboardPassword: config.dashboardPassword ?? (isDev ? password : undefined) },
       db: database.db,
@@ -91,11 +94,13 @@ export async function runNode(
       log,
       version,
       emulatorUrl: emulators?.url,
+      onEmulated: play && ((integration) => void play(integration)),
       devRoutes: isDev
         ? (services) =>
             devRoutes({
               services,
               emulators: () => emulators,
+              play: play ?? (() => undefined),
               apiKey: () => file.environments['dev']?.apiKey ?? '',
               dashboardPassword: password,
               dataDir: config.dataDir,
@@ -104,12 +109,13 @@ export async function runNode(
         : undefined,
     });
     closers.push(() => hawser.close());
+    callbackUrl = new URL('/oauth/callback', hawser.url).href;
 
     const { entries, created } = await ensureEnvironments(hawser.services.environments, known);
     file.url = hawser.url;
     file.environments = entries;
     if (emulators !== undefined) {
-      await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
+      await seedDev(hawser.services, emulators, callbackUrl);
     }
     // Last: a script that sees the file finds everything there.
     await writeHawserFile(config.dataDir, file);
