@@ -1,6 +1,7 @@
 /** The caller's side of an exchange: what is written to it, how fast it reads, and how it is told that all went wrong. */
 import type { ServerResponse } from 'node:http';
 import { HawserError } from '../../base/errors.ts';
+import { atTurnEnd, type TurnEnd } from '../../platform/turn.ts';
 import type { HeaderRecord } from '../../protocols/http.ts';
 import { canInflate, createInflater, type Inflater } from './inflate.ts';
 import type { ProxyLimits } from './limits.ts';
@@ -21,17 +22,21 @@ export interface ReplyEvents {
 /** Statuses after which the rest of the caller's body is not wanted. */
 const closing: ReadonlySet<number> = new Set([408, 413]);
 
-export class Reply {
+/** A body of this size goes out in one piece with its head: copying it is cheaper than a second buffer. */
+const ONE_PIECE_BYTES_MAX = 8 * 1024;
+
+export class Reply implements TurnEnd {
   readonly #response: ServerResponse;
   readonly #call: Call;
   readonly #own: Record<string, unknown>;
   readonly #limits: ProxyLimits;
   readonly #events: ReplyEvents;
   #inflater: Inflater | undefined;
-  #hasWritten = false;
+  /** The head, and perhaps the first piece and the end behind it, wait for the end of the turn. */
+  #held: 'nothing' | 'head' | 'piece' | 'whole' = 'nothing';
+  #piece: Buffer | undefined;
   #listensForDrain = false;
   #paused = false;
-  #closed = false;
 
   /** `own`: headers that the shell has set so far. */
   constructor(
@@ -59,13 +64,34 @@ export class Reply {
     const inflates = this.#call.decompress && this.#call.method !== 'HEAD' && canInflate(encoding);
     this.#response.writeHead(status, this.#head(status, headers, inflates));
     if (inflates) this.#inflater = this.#openInflater(encoding);
-    queueMicrotask(this.#flush);
+    this.#held = 'head';
+    atTurnEnd(this);
   }
 
-  /** A head whose body is slow to come must not wait for it (event streams). */
-  readonly #flush = (): void => {
-    if (!this.#hasWritten && !this.#closed) this.#response.flushHeaders();
-  };
+  /** A head whose body is slow to come does not wait for it longer than this turn (event streams). */
+  onTurnEnd(): void {
+    const held = this.#held;
+    const piece = this.#piece;
+    this.#held = 'nothing';
+    this.#piece = undefined;
+    if (this.#response.destroyed) return;
+    switch (held) {
+      case 'nothing':
+        return;
+      case 'head':
+        this.#response.flushHeaders();
+        return;
+      case 'piece':
+        this.#pass(piece as Buffer);
+        return;
+      case 'whole':
+        if (piece === undefined) this.#response.end();
+        else if (piece.length > ONE_PIECE_BYTES_MAX) this.#response.end(piece);
+        else this.#response.end(piece.toString('latin1'), 'latin1');
+        this.#events.onWritten();
+        return;
+    }
+  }
 
   /** False: wait for `onDrain`. */
   write(chunk: Buffer): boolean {
@@ -73,7 +99,16 @@ export class Reply {
   }
 
   #write(chunk: Buffer): boolean {
-    this.#hasWritten = true;
+    if (this.#held === 'head') {
+      this.#held = 'piece';
+      this.#piece = chunk;
+      return true;
+    }
+    if (this.#held === 'piece') this.onTurnEnd();
+    return this.#pass(chunk);
+  }
+
+  #pass(chunk: Buffer): boolean {
     if (this.#response.write(chunk)) return true;
     this.#paused = true;
     this.#events.onPause();
@@ -109,13 +144,18 @@ export class Reply {
   }
 
   #end(): void {
-    this.#hasWritten = true;
+    if (this.#held !== 'nothing') {
+      this.#held = 'whole';
+      return;
+    }
     this.#response.end();
     this.#events.onWritten();
   }
 
   /** The answer stops in the middle: the caller must not take it for a whole one. */
   cut(): void {
+    // What has come of it is told.
+    this.onTurnEnd();
     const { socket, req } = this.#response;
     // Before HTTP/1.1 the end of the connection is the end of the body: only a reset says that it broke.
     if (req.httpVersionMinor === 0 && socket !== null && 'resetAndDestroy' in socket) socket.resetAndDestroy();
@@ -124,7 +164,6 @@ export class Reply {
 
   /** Nothing more is written. */
   close(): void {
-    this.#closed = true;
     this.#inflater?.destroy();
   }
 
@@ -150,7 +189,6 @@ export class Reply {
   }
 
   #json(status: number, head: string[], value: unknown): void {
-    this.#hasWritten = true;
     const body = Buffer.from(JSON.stringify(value));
     const kept: string[] = [];
     for (let i = 0; i < head.length; i += 2) {

@@ -174,3 +174,17 @@ export class CallExchange implements Dispatcher.DispatchHandler {
     return failure(kind, code, this.#pair, { requestSent: this.#sent, cause });
   }
 }
+
+/** Headers in undici's flat form: without `Host` (it would also choose the TLS name), with a user agent. */
+export function callHeaders(headers: Record<string, string>, userAgent: string): string[] {
+  const flat: string[] = [];
+  let hasAgent = false;
+  for (const [name, value] of Object.entries(headers)) {
+    const key = name.toLowerCase();
+    if (key === 'host') continue;
+    if (key === 'user-agent') hasAgent = true;
+    flat.push(name, value);
+  }
+  if (!hasAgent) flat.push('user-agent', userAgent);
+  return flat;
+}

@@ -6,9 +6,17 @@
  * that was checked is the one connected to; TLS is verified; redirects are never followed; nothing is retried; every
  * answer has a size limit; an answer that is cut short is a failure.
  */
-import { Agent, Client, type Dispatcher } from 'undici';
+import { Agent, Client } from 'undici';
 import type { Clock } from '../../base/clock.ts';
-import { CALL_BODY_BYTES_MAX, CALL_TIMEOUT_MS, CallExchange, type CallRequest, type CallResponse } from './call.ts';
+import { HEADER_BYTES_MAX } from './answer.ts';
+import {
+  CALL_BODY_BYTES_MAX,
+  CALL_TIMEOUT_MS,
+  CallExchange,
+  callHeaders,
+  type CallRequest,
+  type CallResponse,
+} from './call.ts';
 import { createConnector, systemResolver, type Connector } from './connector.ts';
 import { decodeBody } from './decode.ts';
 import {
@@ -23,7 +31,9 @@ import {
 import { errors } from './errors.ts';
 import { failure, UpstreamFailure } from './failure.ts';
 import { createIdentityPools, type ClientIdentity, type IdentityPools } from './identity.ts';
-import { flattenHeaders, StreamExchange, type StreamHandle, type StreamRequest, type StreamSink } from './stream.ts';
+import { Lines } from './lines.ts';
+import { writeHead } from './request-head.ts';
+import { StreamExchange, type StreamHandle, type StreamRequest, type StreamSink } from './stream.ts';
 
 export { classifyAddress, classifyBytes, parseAddress, type AddressClass } from './classify.ts';
 export { CALL_BODY_BYTES_MAX, CALL_TIMEOUT_MS, type CallRequest, type CallResponse } from './call.ts';
@@ -65,10 +75,7 @@ export interface Upstream {
 /** Kept connections per origin; measured against nginx with the same number. */
 const CONNECTIONS_PER_ORIGIN = 128;
 
-/** Head of an answer. Twice Node's default: some providers send long security policies and cookies. */
-const HEADER_BYTES_MAX = 32 * 1024;
-
-/** How often requests that wait for a free connection are looked at. */
+/** How often silent exchanges and unused connections are looked for: one timer instead of several per call. */
 const SWEEP_MS = 500;
 
 /** Origins whose verdict is kept; the list starts anew when it is full. */
@@ -86,6 +93,7 @@ interface Generation {
   allow: ReadonlySet<string>;
   verdicts: Map<string, Target>;
   agent: Agent;
+  lines: Lines;
   /** Connections made with a client certificate: kept apart, TLS sessions included. */
   identified: IdentityPools<Identified>;
 }
@@ -93,7 +101,14 @@ interface Generation {
 interface Identified {
   clientOptions: Client.Options;
   agent: Agent;
+  lines: Lines;
   connector: Connector;
+}
+
+/** What holds connections. */
+interface Closing {
+  close(): Promise<unknown>;
+  destroy(): Promise<unknown>;
 }
 
 /** Opens the way out. `policy` is asked at every exchange; `connectionsPerOrigin` defaults to 128. */
@@ -116,8 +131,11 @@ export function createUpstream(options: {
   } as const;
   const clientOptions = { ...commonOptions, connect: connector.connect };
   const connectors = new Set<Connector>([connector]);
-  const dispatchers = new Set<Dispatcher>();
-  const waiting = new Map<StreamExchange, number>();
+  const linesMax = options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN;
+  const nowMs = (): number => clock.monotonicMs();
+  const holders = new Set<Closing>();
+  const lineSets = new Set<Lines>();
+  const running = new Set<StreamExchange>();
   const stopSweep = clock.every(SWEEP_MS, sweep);
   let closed = false;
   let destroyed = false;
@@ -127,15 +145,20 @@ export function createUpstream(options: {
     const { allow: source } = options.policy();
     if (current !== undefined && sameList(current.source, source)) return current;
     const before = current;
-    const agent = new Agent({ ...clientOptions, connections: options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN });
-    dispatchers.add(agent);
     const identified = createIdentityPools(openIdentified, (old) => {
       connectors.delete(old.connector);
-      retire(old.agent);
+      retire(old.agent, old.lines);
     });
-    current = { source: [...source], allow: compileAllow(source), verdicts: new Map(), agent, identified };
+    current = {
+      source: [...source],
+      allow: compileAllow(source),
+      verdicts: new Map(),
+      agent: openAgent(clientOptions),
+      lines: openLines(connector),
+      identified,
+    };
     if (before !== undefined) {
-      retire(before.agent);
+      retire(before.agent, before.lines);
       before.identified.clear();
     }
     return current;
@@ -144,15 +167,27 @@ export function createUpstream(options: {
   function openIdentified(identity: ClientIdentity): Identified {
     const own = createConnector({ ...connectorOptions, identity });
     const ownOptions = { ...commonOptions, connect: own.connect };
-    const agent = new Agent({ ...ownOptions, connections: options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN });
     connectors.add(own);
-    dispatchers.add(agent);
-    return { clientOptions: ownOptions, agent, connector: own };
+    return { clientOptions: ownOptions, agent: openAgent(ownOptions), lines: openLines(own), connector: own };
+  }
+
+  function openAgent(agentOptions: Client.Options): Agent {
+    const agent = new Agent({ ...agentOptions, connections: linesMax });
+    holders.add(agent);
+    return agent;
+  }
+
+  function openLines(over: Connector): Lines {
+    const lines = new Lines({ connector: over, linesMax, nowMs });
+    holders.add(lines);
+    lineSets.add(lines);
+    return lines;
   }
 
   /** Lets its exchanges finish and takes no new ones. */
-  function retire(agent: Agent): void {
-    void agent.close().then(() => dispatchers.delete(agent));
+  function retire(agent: Agent, lines: Lines): void {
+    void agent.close().then(() => holders.delete(agent));
+    void lines.close().then(() => holders.delete(lines) && lineSets.delete(lines));
   }
 
   /** {@link readTarget} with its answer kept per origin. */
@@ -176,11 +211,9 @@ export function createUpstream(options: {
   }
 
   function sweep(): void {
-    if (waiting.size === 0) return;
-    const nowMs = clock.monotonicMs();
-    for (const [exchange, deadlineMs] of waiting) {
-      if (nowMs >= deadlineMs) exchange.expire();
-    }
+    const atMs = nowMs();
+    for (const exchange of running) exchange.check(atMs);
+    for (const lines of lineSets) lines.sweep();
   }
 
   function usable(method: string, pair: string): string {
@@ -215,7 +248,7 @@ export function createUpstream(options: {
       const client = request.fresh
         ? new Client(request.url.origin, identified?.clientOptions ?? clientOptions)
         : undefined;
-      if (client !== undefined) dispatchers.add(client);
+      if (client !== undefined) holders.add(client);
       let onAbort: (() => void) | undefined;
       try {
         const raw = await new Promise<CallResponse>((resolved, rejected) => {
@@ -235,7 +268,7 @@ export function createUpstream(options: {
               origin: request.url.origin,
               path: request.url.pathname + request.url.search,
               method,
-              headers: flattenHeaders(request.headers, userAgent),
+              headers: callHeaders(request.headers, userAgent),
               body: request.body ?? null,
               headersTimeout: 0,
               bodyTimeout: 0,
@@ -248,7 +281,7 @@ export function createUpstream(options: {
         done.abort();
         if (onAbort !== undefined) request.signal?.removeEventListener('abort', onAbort);
         if (client !== undefined) {
-          dispatchers.delete(client);
+          holders.delete(client);
           void client.destroy();
         }
       }
@@ -259,19 +292,20 @@ export function createUpstream(options: {
         const active = generation();
         const target = admitOrFail(request.url, active);
         const method = usable(request.method, target.pair);
-        const path = originForm(request, target.pair);
-        const exchange = new StreamExchange(target.pair, { ...request, method }, sink, forget);
-        const waitMs = request.headersTimeoutMs > 0 ? request.headersTimeoutMs : Infinity;
-        waiting.set(exchange, clock.monotonicMs() + waitMs);
-        exchange.start(identifiedFor(request, active)?.agent ?? active.agent, {
-          origin: request.url.origin,
-          path,
-          method,
-          headers: flattenHeaders(request.headers, userAgent),
-          body: exchange.body,
-          headersTimeout: request.headersTimeoutMs,
-          bodyTimeout: request.bodyIdleTimeoutMs,
+        const { host } = request.url;
+        const path = request.requestTarget ?? request.url.pathname + request.url.search;
+        const head = writeHead({ method, host, target: path, headers: request.headers, userAgent });
+        if (head === undefined) throw failure('protocol', 'UND_ERR_INVALID_ARG', target.pair);
+        const exchange = new StreamExchange({
+          pair: target.pair,
+          request: request.method === method ? request : { ...request, method },
+          head,
+          sink,
+          nowMs,
+          onSettled,
         });
+        running.add(exchange);
+        exchange.start(identifiedFor(request, active)?.lines ?? active.lines, target);
         return exchange;
       } catch (error) {
         if (!(error instanceof UpstreamFailure)) throw error;
@@ -283,7 +317,7 @@ export function createUpstream(options: {
     async close() {
       if (destroyed) return;
       closed = true;
-      await Promise.all([...dispatchers].map((dispatcher) => dispatcher.close()));
+      await Promise.all([...holders].map((holder) => holder.close()));
       stopSweep();
     },
 
@@ -292,7 +326,7 @@ export function createUpstream(options: {
       destroyed = true;
       stopSweep();
       for (const each of connectors) each.destroy();
-      await Promise.all([...dispatchers].map((dispatcher) => dispatcher.destroy()));
+      await Promise.all([...holders].map((holder) => holder.destroy()));
     },
   };
 
@@ -301,8 +335,8 @@ export function createUpstream(options: {
     return active.identified.of(request.tls);
   }
 
-  function forget(exchange: StreamExchange): void {
-    waiting.delete(exchange);
+  function onSettled(exchange: StreamExchange): void {
+    running.delete(exchange);
   }
 }
 
@@ -311,13 +345,6 @@ const idle: StreamHandle = {
   resume() {},
   abort() {},
 };
-
-/** The path and query to send. An absolute URL here would ask the server to act as a proxy (RFC 9112 3.2.2). */
-function originForm({ requestTarget, url }: StreamRequest, pair: string): string {
-  if (requestTarget === undefined) return url.pathname + url.search;
-  if (!requestTarget.startsWith('/')) throw failure('protocol', 'UND_ERR_INVALID_ARG', pair);
-  return requestTarget;
-}
 
 async function inflated(raw: CallResponse, bytesMax: number, pair: string): Promise<CallResponse> {
   const { 'content-encoding': encoding, 'content-length': _packedLength, ...headers } = raw.headers;
