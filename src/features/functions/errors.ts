@@ -10,6 +10,7 @@ export const functionErrors = defineErrors({
     status: 400,
     message: 'A bundle was refused: it is no CommonJS script that can be loaded. Compile the project and deploy again.',
   },
+  invalid_cli_version: { status: 400, message: 'This client is too old. Use release 0.70 or newer.' },
   not_found: { status: 404, message: 'No such function in this environment.' },
   ambiguous_function: {
     status: 409,

@@ -24,6 +24,8 @@ export interface FunctionDefinition {
   event?: 'post-connection-creation' | 'pre-connection-deletion' | 'validate-connection' | undefined;
   attributes: Record<string, unknown>;
   metadata: Record<string, unknown>;
+  /** Of the client that compiled it. Another one alone makes no new version. */
+  sdkVersion?: string | undefined;
 }
 
 export interface DeployedFunction {
@@ -71,7 +73,10 @@ export interface Functions {
     name: string,
   ): Promise<DeployedFunction | undefined>;
   byId(environmentId: number, id: number): Promise<DeployedFunction | undefined>;
-  list(environmentId: number, filter?: { integrationId?: number; kind?: FunctionKind }): Promise<DeployedFunction[]>;
+  list(
+    environmentId: number,
+    filter?: { integrationId?: number; kind?: FunctionKind | undefined },
+  ): Promise<DeployedFunction[]>;
   /** Bundle and source by hash; the bundle is kept in memory. */
   code(environmentId: number, codeHash: string): Promise<{ js: string; ts: string }>;
   /**

@@ -36,12 +36,12 @@ export function planDeploy(
     kept.add(key);
     const before = known.get(key);
     const hash = createHash('sha256').update(one.code.js).digest('hex');
-    const definition = normalized(one.definition);
     const isCodeNew = before?.codeHash !== hash;
-    const isDefinitionNew = before === undefined || !isDeepStrictEqual(normalized(before.definition), definition);
+    const isDefinitionNew =
+      before === undefined || !isDeepStrictEqual(comparable(before.definition), comparable(one.definition));
     const version = one.version ?? (isCodeNew || isDefinitionNew ? nextVersion(before?.version) : before.version);
     return {
-      input: { ...one, definition },
+      input: one,
       integration,
       hash,
       before,
@@ -58,9 +58,9 @@ export function planDeploy(
   return { functions, deleted };
 }
 
-/** As it comes back from the database: without keys that are undefined. */
-function normalized(definition: FunctionDefinition): FunctionDefinition {
-  return JSON.parse(JSON.stringify(definition)) as FunctionDefinition;
+/** As it comes back from the database, without what alone makes no new version. */
+function comparable(definition: FunctionDefinition): unknown {
+  return JSON.parse(JSON.stringify({ ...definition, sdkVersion: undefined }));
 }
 
 /** `1`, `2`, …; `1.2.0` becomes `1.2.1`; other texts start again at `1`. */
