@@ -4,12 +4,14 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 /** What becomes of bytes on their way to the server: passed on, or the connection ends before or after them. */
 export type Fate = 'pass' | 'cut before' | 'cut after';
 
+export type Direction = 'to server' | 'from server' | 'both';
+
 export interface Relay {
   port: number;
   /** Cuts every connection and refuses new ones. */
   cut(): void;
-  /** Lets nothing through in either direction, and tells nobody: half of a partition. */
-  stall(): void;
+  /** Lets nothing through, and tells nobody: half of a partition. Default: in both directions. */
+  stall(direction?: Direction): void;
   /** Ends a cut or a stall. */
   restore(): void;
   /** From now on new connections go there. */
@@ -23,9 +25,14 @@ export async function startRelay(first: { host: string; port: number }): Promise
   const sockets = new Set<Socket>();
   let target = first;
   let state: 'open' | 'cut' | 'stalled' = 'open';
+  let stalled: Direction = 'both';
+  /** The directions of sockets by where their bytes go. */
+  const ways = new WeakMap<Socket, Direction>();
+  const isStalled = (one: Socket): boolean => state === 'stalled' && (stalled === 'both' || stalled === ways.get(one));
 
-  function join(one: Socket, other: Socket, fateOf: (bytes: Buffer) => Fate): void {
+  function join(one: Socket, other: Socket, way: Direction, fateOf: (bytes: Buffer) => Fate): void {
     sockets.add(one);
+    ways.set(one, way);
     one.setNoDelay(true);
     one.on('data', (bytes: Buffer) => {
       const fate = fateOf(bytes);
@@ -43,7 +50,7 @@ export async function startRelay(first: { host: string; port: number }): Promise
       if (!other.write(bytes)) one.pause();
     });
     other.on('drain', () => {
-      if (state !== 'stalled') one.resume();
+      if (!isStalled(one)) one.resume();
     });
     one.on('end', () => other.end());
     one.on('close', () => {
@@ -51,7 +58,7 @@ export async function startRelay(first: { host: string; port: number }): Promise
       other.destroy();
     });
     one.on('error', () => {}); // 'close' follows
-    if (state === 'stalled') one.pause();
+    if (isStalled(one)) one.pause();
   }
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
@@ -60,8 +67,8 @@ export async function startRelay(first: { host: string; port: number }): Promise
       return;
     }
     const behind = connect({ ...target, allowHalfOpen: true });
-    join(client, behind, (bytes) => relay.onRequest?.(bytes) ?? 'pass');
-    join(behind, client, () => 'pass');
+    join(client, behind, 'to server', (bytes) => relay.onRequest?.(bytes) ?? 'pass');
+    join(behind, client, 'from server', () => 'pass');
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const cutAll = () => {
@@ -74,9 +81,10 @@ export async function startRelay(first: { host: string; port: number }): Promise
       state = 'cut';
       cutAll();
     },
-    stall() {
+    stall(direction = 'both') {
       state = 'stalled';
-      for (const socket of sockets) socket.pause();
+      stalled = direction;
+      for (const socket of sockets) if (isStalled(socket)) socket.pause();
     },
     restore() {
       const before = state;

@@ -8,6 +8,8 @@ import type { CredentialsDeps } from './model.ts';
 import { createSpool } from './spool.ts';
 import { insertReply, type JournalEntry } from './store-journal.ts';
 
+/** A database that has not answered by then may be behind a dead link: the answer goes to disk meanwhile. */
+const SPOOL_AFTER_MS = 2_000;
 /** Waits between two tries to reach the database with an answer in hand. */
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 2_000;
@@ -45,8 +47,10 @@ export function createJournal(deps: CredentialsDeps): Journal {
     unflushed += 1;
     try {
       for (;;) {
+        const inserting = insertReply(db, entry);
         try {
-          await insertReply(db, entry);
+          if (!spooled && (await isSlow(inserting))) spooled = await putQuietly(entry);
+          await inserting;
           break;
         } catch (error) {
           log.error('a provider answer could not be journalled; it is kept on disk and tried again', {
@@ -64,6 +68,22 @@ export function createJournal(deps: CredentialsDeps): Journal {
       }
     } finally {
       unflushed -= 1;
+    }
+  }
+
+  /** Rejects as the work does. */
+  async function isSlow(work: Promise<unknown>): Promise<boolean> {
+    const done = new AbortController();
+    try {
+      return await Promise.race([
+        work.then(() => false),
+        clock.sleep(SPOOL_AFTER_MS, done.signal).then(
+          () => true,
+          () => false, // the work was faster
+        ),
+      ]);
+    } finally {
+      done.abort();
     }
   }
 

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../../platform/clock.ts';
+import { watchEventLoop } from '../../platform/watchdog.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import { StartupError } from '../../base/errors.ts';
 import type { Config } from '../../config.ts';
@@ -56,6 +57,8 @@ export async function runNode(
       await close().catch((error: unknown) => log.warn('a part did not stop cleanly', { error: errorText(error) }));
     }
   };
+  const stopWatching = watchEventLoop({ log, clock });
+  closers.push(async () => stopWatching());
   try {
     await prepareDataDir(config.dataDir);
     const known = await readHawserFile(config.dataDir);
