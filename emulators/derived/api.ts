@@ -3,6 +3,8 @@ import type { AfterConnectSpec, ApiAuth, OAuth2Spec, ProviderSpec } from '../../
 import type { ApiCredential, ApiHabit } from '../engine/definition.ts';
 import { type HttpRequest, matchPath } from '../engine/http.ts';
 import type { Json, JsonObject, RestRequest, RestSlice, RestTools } from '../engine/types.ts';
+import type { Mount } from '../engine/mount.ts';
+import { signedCredential } from './machine.ts';
 import { readBasic } from './basic.ts';
 import { factOf } from './facts.ts';
 import { FOREIGN_ORIGIN_KNOB } from './knobs.ts';
@@ -13,7 +15,7 @@ const SECRET_HOLES = ['${accessToken}', '${apiKey}', '${username}', '${password}
 export function apiHabit(spec: ProviderSpec): ApiHabit {
   return {
     readCredential: () => undefined,
-    readRequest: (request) => readCredential(spec, request),
+    readRequest: (request, mount) => readCredential(spec, request, mount),
     demand: (request) => lackingHeader(spec, request),
     unauthorized: 'The credential is missing, wrong or no longer valid.',
     spent: 'The credential is used up.',
@@ -22,11 +24,12 @@ export function apiHabit(spec: ProviderSpec): ApiHabit {
   };
 }
 
-function readCredential(spec: ProviderSpec, request: HttpRequest): ApiCredential | undefined {
+function readCredential(spec: ProviderSpec, request: HttpRequest, mount: Mount): ApiCredential | undefined {
   if (spec.authMode === 'NONE') return { kind: 'open' };
   const values = readAuth(placeOf(spec), request);
   if (values === undefined) return undefined;
   const { accessToken, apiKey, username, password } = values;
+  if (accessToken !== undefined && spec.jwt !== undefined) return signedCredential(spec, accessToken, mount);
   if (accessToken !== undefined) return { kind: 'token', value: accessToken };
   if (apiKey !== undefined) return { kind: 'token-or-key', value: apiKey };
   if (username === undefined && password === undefined) return undefined;

@@ -6,10 +6,11 @@ import type { Json } from '../engine/types.ts';
 import { apiHabit, restSlice } from './api.ts';
 import { authorizeHabit } from './authorize.ts';
 import { disconnectHabit } from './disconnect.ts';
+import { machineHabit } from './machine.ts';
 import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
 import { tokenHabit } from './token.ts';
 
-const PLAYABLE = ['OAUTH2', 'API_KEY', 'BASIC', 'NONE'];
+const PLAYABLE = ['OAUTH2', 'API_KEY', 'BASIC', 'NONE', 'OAUTH2_CC', 'JWT', 'TWO_STEP'];
 
 /**
  * The definition for a provider file. `settings`: values of its `integrationConfig`. Errors: `Error` for a mode or a
@@ -21,6 +22,7 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
   if (oauth2?.authorize.paramsIn === 'fragment') {
     throw new Error('An authorize page behind a fragment cannot be played: a server does not see it.');
   }
+  const machine = machineHabit(spec, settings);
   const deauthorize = disconnectHabit(spec, oauth2, settings);
   return {
     name: spec.emulator ?? spec.name,
@@ -45,6 +47,7 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
       oauth2 === undefined
         ? { paths: [], style: 'rfc6749', required: [], refresh: false, reply: () => ({}) }
         : tokenHabit(spec, oauth2, settings),
+    ...(machine === undefined ? {} : { machine }),
     ...(deauthorize === undefined ? {} : { deauthorize }),
     api: apiHabit(spec),
     readiness: { label: 'ready', notReady: 'nothing is refused.', announced: false },

@@ -14,10 +14,11 @@ export function disconnectHabit(
   settings: Readonly<Record<string, string>>,
 ): DeauthorizeHabit | undefined {
   const { disconnect } = spec;
-  if (oauth2 === undefined || (disconnect.kind !== 'call' && disconnect.kind !== 'rfc7009')) return undefined;
+  if (disconnect.kind !== 'call' && disconnect.kind !== 'rfc7009') return undefined;
   const [path] = pathPatterns(disconnect.url, settings);
   if (path === undefined) return undefined;
   if (disconnect.kind === 'rfc7009') {
+    if (oauth2 === undefined) return undefined;
     return { path, method: 'POST', read: (request, state) => readRevocation(oauth2, request, state), body: {} };
   }
   const body: JsonObject = {};

@@ -9,9 +9,11 @@ import type { ProviderSpec } from '../../catalogue/_spec/index.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { createHandle, type EmulatorHandle } from '../engine/handle.ts';
 import type { HttpRequest } from '../engine/http.ts';
-import type { EmulatorLog } from '../engine/mount.ts';
+import type { EmulatorLog, Mount } from '../engine/mount.ts';
 import { startEngine } from '../engine/server.ts';
+import { customerForm } from './customer.ts';
 import { deriveDefinition } from './definition.ts';
+import { signingAlgorithm } from './machine.ts';
 
 export { deriveDefinition } from './definition.ts';
 export { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
@@ -45,6 +47,8 @@ export interface SeenRequest {
 }
 
 export interface DerivedHandle extends EmulatorHandle {
+  /** What the owner of the first account types into the provider's form, for modes that have one. */
+  customer(): Record<string, string>;
   /** What was asked so far, oldest first, at most the last 200. */
   seen(): SeenRequest[];
 }
@@ -54,6 +58,8 @@ export interface Derived {
   readonly url: string;
   /** One provider by its name. Errors: `Error` when it was not started. */
   get(provider: string): DerivedHandle;
+  /** Gives a provider other settings; what it remembers stays. Errors: `Error` when they cannot be played. */
+  change(provider: string, settings: Readonly<Record<string, string>>): DerivedHandle;
   close(): Promise<void>;
 }
 
@@ -83,11 +89,21 @@ export async function startDerived(
     },
   });
   const handles = new Map<string, DerivedHandle>();
+  const open = (spec: ProviderSpec, mount: Mount, given: Readonly<Record<string, string>>): DerivedHandle => {
+    const handle: DerivedHandle = {
+      ...createHandle(mount),
+      seen: () => [...(seen.get(mount.definition.name) ?? [])],
+      customer() {
+        const [account] = mount.state.accounts.values();
+        return account === undefined ? {} : customerForm(spec, account, signingAlgorithm(spec, given));
+      },
+    };
+    handles.set(spec.name, handle);
+    return handle;
+  };
   for (const spec of list) {
-    const name = spec.emulator ?? spec.name;
-    const mount = engine.mounts.get(name);
-    if (mount === undefined) continue;
-    handles.set(spec.name, { ...createHandle(mount), seen: () => [...(seen.get(name) ?? [])] });
+    const mount = engine.mounts.get(spec.emulator ?? spec.name);
+    if (mount !== undefined) open(spec, mount, withDefaults(spec, settings[spec.name] ?? {}));
   }
   return {
     url: engine.url,
@@ -95,6 +111,12 @@ export async function startDerived(
       const handle = handles.get(provider);
       if (handle === undefined) throw new Error(`No emulator of "${provider}" was started.`);
       return handle;
+    },
+    change(provider, given) {
+      const spec = list.find(({ name }) => name === provider);
+      if (spec === undefined) throw new Error(`No emulator of "${provider}" was started.`);
+      const whole = withDefaults(spec, given);
+      return open(spec, engine.open(deriveDefinition(spec, whole)), whole);
     },
     close: () => engine.close(),
   };

@@ -187,7 +187,12 @@ function refusalOf(
   return { status: status >= 500 ? status : (errorStatus ?? status), body };
 }
 
-function replyOf(spec: ProviderSpec, oauth2: OAuth2Spec, facts: TokenFacts): JsonObject {
+/** The answer with token, end, scope and facts in their places. */
+export function replyOf(
+  spec: ProviderSpec,
+  oauth2: Pick<OAuth2Spec, 'response' | 'refresh' | 'scopes'>,
+  facts: Omit<TokenFacts, 'app'>,
+): JsonObject {
   const { response = {}, refresh } = oauth2;
   const body: JsonObject = {};
   if (response.success !== undefined) setAt<Json>(body, response.success.path, response.success.equals);

@@ -248,7 +248,7 @@ function readCredential(mount: Mount, request: HttpRequest): ReadCredential | un
   const read =
     api.readRequest === undefined
       ? api.readCredential(authorization ?? '', (name) => mount.knobs.get(name))
-      : api.readRequest(request);
+      : api.readRequest(request, mount);
   switch (read?.kind) {
     case undefined:
       return undefined;

@@ -5,6 +5,7 @@
  */
 import type { HttpReply, HttpRequest } from './http.ts';
 import type { KnobSpec } from './knobs.ts';
+import type { Mount } from './mount.ts';
 import type { State } from './state.ts';
 import type { Account, App, Grant, Json, JsonObject, RestSlice } from './types.ts';
 
@@ -101,7 +102,7 @@ export interface ApiHabit {
   /** Reads the Authorization header; undefined when the scheme or form is not the provider's. */
   readCredential(authorization: string, knob: KnobReader): ApiCredential | undefined;
   /** Reads the credential from anywhere in a request; replaces `readCredential`. */
-  readRequest?(request: HttpRequest): ApiCredential | undefined;
+  readRequest?(request: HttpRequest, mount: Mount): ApiCredential | undefined;
   /** What a call lacks beside the credential, such as a version header: a 400 with this sentence. */
   demand?(request: HttpRequest): string | undefined;
   /** Message of the 401. */
@@ -111,6 +112,12 @@ export interface ApiHabit {
   notFound: string;
   /** Scope that an account's own API key stands for. */
   keyScope: string;
+}
+
+/** A token endpoint that is not one of OAuth's code flow: no browser, no code. */
+export interface MachineHabit {
+  paths: string[];
+  answer(mount: Mount, request: HttpRequest): HttpReply;
 }
 
 /** What a call that ends a grant means. */
@@ -162,6 +169,7 @@ export interface EmulatorDefinition {
   };
   authorize: AuthorizeHabit;
   token: TokenHabit;
+  machine?: MachineHabit;
   /** Absent: the provider has no such call. */
   deauthorize?: DeauthorizeHabit;
   api: ApiHabit;

@@ -48,11 +48,16 @@ export async function dispatch(mount: Mount, request: HttpRequest, settle: () =>
 
 function endpointOf(mount: Mount, request: HttpRequest): FaultEndpoint {
   const { token, deauthorize } = mount.definition;
+  if (isMachine(mount, request)) return 'token';
   if (token.paths.some((path) => matchPath(path, request.path) !== undefined)) return 'token';
   if (deauthorize !== undefined && matchPath(deauthorize.path, request.path) !== undefined) {
     if (deauthorize.method === undefined || deauthorize.method === request.method) return 'deauthorize';
   }
   return readAuthorize(mount, request.path, request.query) === undefined ? 'api' : 'authorize';
+}
+
+function isMachine(mount: Mount, request: HttpRequest): boolean {
+  return mount.definition.machine?.paths.some((path) => matchPath(path, request.path) !== undefined) === true;
 }
 
 async function answer(
@@ -63,7 +68,9 @@ async function answer(
 ): Promise<HttpReply> {
   switch (endpoint) {
     case 'token':
-      return await answerToken(mount, request, twists.revokeFirst);
+      return isMachine(mount, request)
+        ? (mount.definition.machine?.answer(mount, request) ?? { status: 404 })
+        : await answerToken(mount, request, twists.revokeFirst);
     case 'deauthorize':
       return await answerDeauthorize(mount, request, twists);
     case 'authorize':

@@ -12,7 +12,7 @@ import {
   type Derived,
   type DerivedHandle,
 } from '../../emulators/derived/index.ts';
-import { startTestApp, type ApiAnswer, type TestApp } from '../support/app.ts';
+import { startTestApp, type TestApp } from '../support/app.ts';
 import { beginFlow, sessionToken } from '../support/connect.ts';
 import {
   expectApiCall,
@@ -20,17 +20,16 @@ import {
   expectAuthorize,
   expectDisconnect,
   expectTokenRequest,
-  fill,
   pathOf,
   type HoleValues,
 } from './expectations.ts';
-import { sampleInput, valuesFor } from './sample.ts';
+import { sampleInput } from './sample.ts';
+import { apiPath, callEntry, connectionIdsOf, holeValues, params, readEntry, settingsOf } from './stage.ts';
 
 const entries = [...catalogue.values()];
 const oauthEntries = entries.filter((spec) => spec.authMode === 'OAUTH2');
 const keyEntries = entries.filter((spec) => ['API_KEY', 'BASIC', 'NONE'].includes(spec.authMode));
 const played = [...oauthEntries, ...keyEntries];
-const settingsOf = (spec: ProviderSpec) => valuesFor(spec.integrationConfig);
 
 let derived: Derived;
 let app: TestApp;
@@ -45,22 +44,6 @@ afterAll(async () => {
   await derived?.close();
 });
 
-/** What the customer types, and what the developer has set. */
-function typedValues(spec: ProviderSpec): Record<string, string> {
-  const asked = Object.entries(spec.connectionConfig ?? {}).filter(([, field]) => !field.automated);
-  return valuesFor(Object.fromEntries(asked));
-}
-
-/** Values by hole name, with what a connection has learned. */
-function holeValues(spec: ProviderSpec, learned: Record<string, unknown> = {}): HoleValues {
-  const values: HoleValues = {};
-  for (const [name, value] of Object.entries(settingsOf(spec))) values[`integrationConfig.${name}`] = value;
-  for (const [name, value] of Object.entries({ ...typedValues(spec), ...learned })) {
-    values[`connectionConfig.${name}`] = String(value);
-  }
-  return values;
-}
-
 async function setUp(spec: ProviderSpec, client?: { id: string; secret: string }): Promise<void> {
   const config = settingsOf(spec);
   const answer = await app.api('POST', '/integrations', {
@@ -73,39 +56,10 @@ async function setUp(spec: ProviderSpec, client?: { id: string; secret: string }
   expect([answer.status, answer.text]).toEqual([200, answer.text]);
 }
 
-function params(spec: ProviderSpec): Record<string, string> {
-  return Object.fromEntries(Object.entries(typedValues(spec)).map(([name, value]) => [`params[${name}]`, value]));
-}
-
-/** The harmless call of the entry, or any path. */
-function sampleCall(spec: ProviderSpec, values: HoleValues): { method: string; path: string; body?: unknown } {
-  const { verification } = spec.api;
-  if (verification === undefined) return { method: 'GET', path: '/v1/anything' };
-  const path = fill(verification.path, values);
-  return verification.method === 'GET'
-    ? { method: 'GET', path }
-    : { method: verification.method, path, body: JSON.parse(verification.body ?? '{}') };
-}
-
-async function callApi(spec: ProviderSpec, connectionId: string, values: HoleValues): Promise<ApiAnswer> {
-  const { method, path, body } = sampleCall(spec, values);
-  return app.api(method, `/proxy${path}`, body, { 'provider-config-key': spec.name, 'connection-id': connectionId });
-}
-
-/** Where a proxied call arrives: base path and path, without the query. */
-function apiPath(spec: ProviderSpec, values: HoleValues): string {
-  const base = pathOf(spec.api.baseUrl, values).replace(/\/$/, '');
-  return `${base}${sampleCall(spec, values).path.replace(/\?.*$/, '')}`;
-}
-
-function read(spec: ProviderSpec, connectionId: string, query = ''): Promise<ApiAnswer> {
-  return app.api('GET', `/connections/${connectionId}?provider_config_key=${spec.name}&refresh_token=true${query}`);
-}
-
-async function connectionIds(): Promise<string[]> {
-  const { body } = await app.api('GET', '/connections');
-  return (body.connections as { connection_id: string }[]).map((one) => one.connection_id);
-}
+const callApi = (spec: ProviderSpec, connectionId: string, values: HoleValues) =>
+  callEntry(app, spec, connectionId, values);
+const read = (spec: ProviderSpec, connectionId: string, query = '') => readEntry(app, spec, connectionId, query);
+const connectionIds = () => connectionIdsOf(app);
 
 describe.each(oauthEntries.map((spec) => [spec.name, spec] as const))('%s', (_, spec) => {
   let handle: DerivedHandle;
