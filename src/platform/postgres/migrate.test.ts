@@ -100,6 +100,34 @@ describe('migrate', () => {
     expect((await failure()).message).toMatch(/newer than this version of Hawser.*"0002_second.sql"/);
   });
 
+  it('fault 12: accepts a newer schema that says it is fit for this code, whichever of two nodes starts first', async () => {
+    await write({
+      ...FIRST,
+      '0002_second.sql': 'CREATE TABLE second (id int);',
+      '0003_more.sql': '-- Adds a table.\n-- compatible-from: 0001\nCREATE TABLE more (id int);',
+      '0004_column.sql': '-- compatible-from: 0002\nALTER TABLE second ADD COLUMN note text;',
+    });
+    await run();
+    await rm(join(directory, '0004_column.sql'));
+    expect(await run()).toEqual({ applied: [] });
+    await rm(join(directory, '0003_more.sql'));
+    expect(await run()).toEqual({ applied: [] });
+    await test.db.query('INSERT INTO second VALUES (1)');
+    // Two versions back there is a file that does not say so: that code must not run.
+    await rm(join(directory, '0002_second.sql'));
+    expect((await failure()).message).toMatch(/newer than this version of Hawser.*"0002_second.sql"/);
+  });
+
+  it('refuses a newer schema that is fit for later code only, and one with a hole that nobody explains', async () => {
+    const later = '-- compatible-from: 0002\nSELECT 1';
+    await write({ ...FIRST, '0002_second.sql': '-- compatible-from: 0001\nSELECT 1', '0003_third.sql': later });
+    await run();
+    await rm(join(directory, '0002_second.sql'));
+    expect((await failure()).message).toMatch(/"0002_second.sql", which is not known here/);
+    await rm(join(directory, '0003_third.sql'));
+    expect((await failure()).message).toMatch(/"0003_third.sql", which is not known here/);
+  });
+
   it('refuses a new file that comes before an applied one', async () => {
     await write({ '0001_first.sql': 'SELECT 1', '0003_third.sql': 'SELECT 1' });
     await run();

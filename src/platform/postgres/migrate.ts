@@ -14,6 +14,9 @@ const LOCK_KEY = 0x68617773;
 const LOCK_TIMEOUT_MS = 300_000;
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
+/** A line of a file: code that knows the migrations up to this number runs on its schema too, so deploys can roll. */
+const COMPATIBLE_FROM = /^-- compatible-from: (\d{4})$/m;
+const COMPATIBLE_COLUMN = 'ALTER TABLE hawser_migration ADD COLUMN IF NOT EXISTS compatible_from text';
 
 export interface MigrateOptions {
   url: string;
@@ -27,11 +30,16 @@ interface Migration {
   name: string;
   sql: string;
   checksum: string;
+  /** Number of the oldest code that runs on the schema with this file; undefined: only code that has the file. */
+  compatibleFrom: string | undefined;
 }
 
 /**
  * Brings the schema up to date: every file not applied yet, in order of its number, each in a transaction of its own.
  * Any number of nodes may call it at once. Resolves to the names applied by this call.
+ *
+ * A schema that is newer than the code is accepted when each file more says `-- compatible-from: NNNN` and the code knows
+ * NNNN: nodes of two versions then run side by side while a deploy rolls.
  *
  * Errors: StartupError when a file fails, an applied file has changed or is missing (the schema is newer than the
  * code), or a new file's number lies below an applied one; and those of {@link connectFirst}.
@@ -45,7 +53,8 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     await client.query(
       'CREATE TABLE IF NOT EXISTS hawser_migration (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
     );
-    const pending = await selectPending(client, migrations);
+    await client.query(COMPATIBLE_COLUMN);
+    const pending = await selectPending(client, migrations, log);
     for (const migration of pending) {
       await apply(client, migration);
       log.info('migration applied', { migration: migration.name });
@@ -72,7 +81,8 @@ async function readMigrations(directory: string): Promise<Migration[]> {
     numbers.add(number);
     // A checkout with Windows line ends holds the same migration.
     const sql = (await readFile(join(directory, name), 'utf8')).replaceAll('\r\n', '\n');
-    migrations.push({ name, sql, checksum: createHash('sha256').update(sql).digest('hex') });
+    const checksum = createHash('sha256').update(sql).digest('hex');
+    migrations.push({ name, sql, checksum, compatibleFrom: COMPATIBLE_FROM.exec(sql)?.[1] });
   }
   return migrations;
 }
@@ -94,14 +104,19 @@ async function lock(client: ClientBase, where: string, log: Log): Promise<void> 
   }
 }
 
-async function selectPending(client: ClientBase, migrations: Migration[]): Promise<Migration[]> {
-  const { rows } = await client.query<{ name: string; checksum: string }>(
-    'SELECT name, checksum FROM hawser_migration ORDER BY name',
+async function selectPending(client: ClientBase, migrations: Migration[], log: Log): Promise<Migration[]> {
+  const { rows } = await client.query<{ name: string; checksum: string; compatible_from: string | null }>(
+    'SELECT name, checksum, compatible_from FROM hawser_migration ORDER BY name',
   );
+  const newest = migrations.at(-1)?.name ?? '';
   const known = new Map(migrations.map((migration) => [migration.name, migration]));
   for (const row of rows) {
     const migration = known.get(row.name);
     if (migration === undefined) {
+      if (row.name > newest && row.compatible_from !== null && row.compatible_from <= newest.slice(0, 4)) {
+        log.info('the database is newer than this version, and fit for it', { migration: row.name });
+        continue;
+      }
       throw new StartupError(
         `The database is newer than this version of Hawser: it has the migration "${row.name}", which is not known here.`,
         'Start the version that made it, or restore a backup from before.',
@@ -138,9 +153,10 @@ async function apply(client: ClientBase, migration: Migration): Promise<void> {
         'Take BEGIN, COMMIT and ROLLBACK out of the file, and repair what its first half has left.',
       );
     }
-    await client.query('INSERT INTO public.hawser_migration (name, checksum) VALUES ($1, $2)', [
+    await client.query('INSERT INTO public.hawser_migration (name, checksum, compatible_from) VALUES ($1, $2, $3)', [
       migration.name,
       migration.checksum,
+      migration.compatibleFrom,
     ]);
     await client.query('COMMIT');
     // A file's SET must not reach the next one.
