@@ -7,7 +7,16 @@
  * written and the process does not start (`sealed`); a data key seals nothing once it is retired, and opens as long as
  * anything needs it.
  */
-export type { ApiKey, ApiKeys, Environment, Environments, Principal, SealedPlace, Vault } from './model.ts';
+export type {
+  ApiKey,
+  ApiKeys,
+  Environment,
+  Environments,
+  Principal,
+  SealedColumnPlace,
+  SealedPlace,
+  Vault,
+} from './model.ts';
 export { createEnvironments } from './service.ts';
 export { createApiKeys } from './keys-api.ts';
 export { rotateKeys, type RotateProgress, type RotateResult } from './keys-rotate.ts';

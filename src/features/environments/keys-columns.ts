@@ -16,6 +16,8 @@ export interface SealedColumn {
 const BATCH_ROWS = 500;
 /** A kept provider answer may have 350 KB. */
 const BATCH_ROWS_LARGE = 50;
+/** Most records have some KB, one may have 10 MB. */
+const BATCH_ROWS_RECORDS = 100;
 /** An action's output may have 2 MB. */
 const BATCH_ROWS_RUNS = 10;
 
@@ -122,5 +124,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     cursorType: 'uuid',
     row: 'id',
     batchRows: BATCH_ROWS_LARGE,
+  },
+  {
+    table: 'record',
+    column: 'sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'uuid',
+    row: 'id',
+    batchRows: BATCH_ROWS_RECORDS,
   },
 ];

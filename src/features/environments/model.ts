@@ -11,6 +11,9 @@ export interface SealedPlace {
   column: string;
 }
 
+/** A column of sealed values of one environment. */
+export type SealedColumnPlace = Omit<SealedPlace, 'row'>;
+
 /** Seals values for one place and opens them there again. */
 export interface Vault {
   seal(place: SealedPlace, plaintext: string): Promise<Buffer>;
@@ -18,6 +21,15 @@ export interface Vault {
   open(place: SealedPlace, sealed: Buffer): Promise<string>;
   /** Keyed hash of a token, stable for the life of the environment. */
   lookupHash(environmentId: number, secret: string): Promise<Buffer>;
+  /** Many values of one column: a third of the cost of one by one. In the order given. */
+  sealMany(
+    column: SealedColumnPlace,
+    values: readonly { row: string; plaintext: string | Buffer }[],
+  ): Promise<Buffer[]>;
+  /** Resolves to the plaintexts as UTF-8 bytes. Errors: `sealed` when one of them does not open. */
+  openMany(column: SealedColumnPlace, values: readonly { row: string; sealed: Buffer }[]): Promise<Buffer[]>;
+  /** {@link Vault.lookupHash} of many texts. */
+  lookupHashes(environmentId: number, texts: readonly string[]): Promise<Buffer[]>;
 }
 
 export interface ApiKey {

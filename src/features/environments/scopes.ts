@@ -15,6 +15,13 @@ export const ENVIRONMENT_SCOPES = {
   connectionsDelete: ['environment:connections:delete'],
   connectSessionsWrite: ['environment:connect_sessions:write'],
   proxy: ['environment:proxy'],
+  actionsExecute: ['environment:actions:execute'],
+  runsRead: ['environment:logs:read'],
+  runsCancel: ['environment:actions:execute', 'environment:syncs:execute'],
+  variablesRead: ['environment:variables:read'],
+  /** Ours. */
+  variablesWrite: ['environment:variables:write'],
+  mcp: ['environment:mcp'],
   recordsRead: ['environment:records:read'],
   recordsWrite: ['environment:records:write'],
   syncsRead: ['environment:syncs:read'],

@@ -99,6 +99,29 @@ describe('vault', () => {
     expect(await vault.open(place(), sealed)).toBe('text');
   });
 
+  it('many values at once: the same bytes as one by one, each bound to its row, under keys old and new', async () => {
+    const { vault } = await start(db);
+    const column = { environmentId, table: 't', column: 'c' };
+    const texts = ['a', '', '€'.repeat(1_000), 'd'];
+    const rows = texts.map((plaintext, index) => ({ row: String(index), plaintext }));
+    const sealed = await vault.sealMany(column, rows);
+    for (const [index, text] of texts.entries()) {
+      expect(await vault.open({ ...column, row: index }, sealed[index] as Buffer)).toBe(text);
+    }
+    await addKey(ringOf(key));
+    const { vault: newer } = await start(db);
+    const mixed = await newer.sealMany(column, [{ row: '4', plaintext: Buffer.from('new') }]);
+    const all = [...sealed, ...mixed].map((value, row) => ({ row: String(row), sealed: value }));
+    // The first vault has not heard of the new key.
+    expect((await vault.openMany(column, all)).map(String)).toEqual([...texts, 'new']);
+    const moved = all.map(({ row }) => ({ row, sealed: sealed[0] as Buffer }));
+    await expect(vault.openMany(column, moved)).rejects.toMatchObject({ code: 'sealed' });
+    const cut = [{ row: '0', sealed: (sealed[0] as Buffer).subarray(0, 25) }];
+    await expect(vault.openMany(column, cut)).rejects.toMatchObject({ code: 'sealed' });
+    const hashes = await vault.lookupHashes(environmentId, texts);
+    expect(hashes).toEqual(await Promise.all(texts.map((text) => vault.lookupHash(environmentId, text))));
+  });
+
   it('readings do not overtake each other', async () => {
     let gate: Promise<void> | undefined;
     const slow: Database = {

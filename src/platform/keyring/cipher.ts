@@ -3,8 +3,8 @@ import { keyringErrors } from './errors.ts';
 
 const VERSION = 1;
 /** Random. One data key may seal 2^32 values before a repeat gets likelier than 2^-32. Source: NIST SP 800-38D 8.3. */
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+export const NONCE_BYTES = 12;
+export const TAG_BYTES = 16;
 export const KEY_BYTES = 32;
 
 /** Encrypts `plaintext` under `key`, bound to `context` and the key id. */
