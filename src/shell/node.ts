@@ -18,6 +18,7 @@ import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
 import { registerProxy } from '../features/proxy/index.ts';
+import { createRecovery } from '../features/recovery/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/keyring/index.ts';
 import { armKillPoint, noKillPoints } from '../platform/kill-points.ts';
@@ -35,6 +36,8 @@ export interface HawserOptions {
   clock?: Clock;
   /** Base of running emulators, without trailing slash. */
   emulatorUrl?: string | undefined;
+  /** The database is the embedded one of the data folder. Default false. */
+  embeddedDatabase?: boolean;
   /** Told before an emulator is called, so that there is one. */
   onEmulated?: ((integration: Integration) => void) | undefined;
   /** Routes that only `dev` has, made once the services are there. */
@@ -76,6 +79,15 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
   });
   const environments = await createEnvironments({ db, keyring, clock, log });
   const { vault } = environments;
+  // Before anything that could call a provider.
+  const recovery = await createRecovery({
+    db,
+    clock,
+    log,
+    dataDir: config.dataDir,
+    ownsDatabase: options.embeddedDatabase === true,
+  });
+  const isQuarantined = (): boolean => recovery.isQuarantined();
   const activity = createActivity({ db, clock, log });
   const providers = createProviders();
   const integrations = await createIntegrations({
@@ -100,6 +112,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     killPoints,
     nodeId: randomId(),
     spoolDir: `${config.dataDir}/spool`,
+    isQuarantined,
     ...options.refresh,
   });
   const disconnect = createDisconnect({
@@ -113,6 +126,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     credentials,
     activity,
     killPoints,
+    isQuarantined,
   });
   const connect = createConnect({
     db,
@@ -135,6 +149,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     db,
     upstream,
     environments,
+    recovery,
     activity,
     providers,
     integrations,
@@ -152,8 +167,8 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   assertSafeToListen(config);
   let publicUrl = config.publicUrl;
   const services = await createServices(options, () => new URL(publicUrl as string));
-  const { clock, environments, integrations, connections, credentials, disconnect, connect, activity, upstream } =
-    services;
+  const { clock, environments, recovery, integrations, connections, credentials, disconnect, connect } = services;
+  const { activity, upstream } = services;
   const serverUrl = (): string => publicUrl as string;
 
   const routes: Route[] = [
@@ -189,6 +204,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     version: options.version,
     // Provider answers that are not yet in the database must not meet a new caller's load.
     ready: () => credentials.unflushed === 0,
+    isQuarantined: () => recovery.isQuarantined(),
     environments,
     sessionByToken: (token): Promise<Principal | undefined> => connect.sessionByToken(token),
     publicUrl: () => services.publicUrl(),
@@ -230,6 +246,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const sockets = connect.attachSockets(app.server);
   await sockets.ready;
 
+  const stopRecovery = recovery.start();
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
@@ -251,6 +268,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         // Calls under way may end; then their connections are cut.
         await within(clock, app.close(), () => app.server.closeAllConnections());
         await closeServices(services);
+        await stopRecovery();
         await stopAnnouncing();
       })();
       return closing;

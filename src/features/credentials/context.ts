@@ -6,6 +6,7 @@ import type { Pace } from './pace.ts';
 
 export interface Context extends CredentialsDeps {
   times: RefreshTimes;
+  isQuarantined: () => boolean;
   journal: Journal;
   cache: LiveCache;
   pace: Pace;

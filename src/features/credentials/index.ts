@@ -30,4 +30,5 @@ export { credentialRoutes, type CredentialRouteDeps } from './routes/index.ts';
 export { createCredentials } from './service.ts';
 export { clientOf, signatureOf, tlsOf, tlsOption } from './renewal.ts';
 export { obtainToken } from './obtain.ts';
+export { doubtRefreshTokens } from './store-restored.ts';
 export { accessSecretOf } from './seal.ts';

@@ -92,6 +92,8 @@ export interface CredentialsDeps {
   /** Where answers are kept while the database is away; one directory per node. */
   spoolDir: string;
   times?: Partial<RefreshTimes>;
+  /** True: the database is a restored copy, and no refresh token may be used. Default: never. */
+  isQuarantined?: () => boolean;
 }
 
 /** A token that a refresh brought after its connection was deleted. */

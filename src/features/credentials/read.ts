@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { errorText } from '../../base/log.ts';
 import { connectionErrors } from '../connections/index.ts';
+import { recoveryErrors } from '../recovery/index.ts';
 import type { CacheEntry } from './cache.ts';
 import type { Context } from './context.ts';
 import { REFUSED_DAYS_MAX } from './commit.ts';
@@ -41,6 +42,7 @@ export function createReader(context: Context): Reader {
     { live }: Pick<Loaded, 'live'>,
     how: { force: boolean; refused: boolean; urgent: boolean },
   ): Promise<Loaded> {
+    if (context.isQuarantined()) return Promise.reject(recoveryErrors.fail('quarantined'));
     const { environmentId, id } = live.connection;
     const key = `${environmentId}:${id}`;
     const other = running.get(key);
@@ -104,7 +106,7 @@ export function createReader(context: Context): Reader {
     const loaded = await loadByName(context, environmentId, integrationKey, connectionId);
     refuseDead(loaded, options.force === true);
     if (!loaded.refreshable) {
-      await noteEnd(context, loaded);
+      if (!context.isQuarantined()) await noteEnd(context, loaded);
       return loaded.live;
     }
     if (options.force) return (await patiently(refresh(loaded, { force: true, refused: false, urgent: true }))).live;

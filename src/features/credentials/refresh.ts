@@ -5,6 +5,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import type { Session } from '../../platform/postgres/index.ts';
 import { connectionErrors } from '../connections/index.ts';
+import { recoveryErrors } from '../recovery/index.ts';
 import type { Context } from './context.ts';
 import { credentialErrors, refreshError, type RefreshFailure } from './errors.ts';
 import { REFUSED_DAYS_MAX } from './commit.ts';
@@ -139,6 +140,8 @@ async function attempt(context: Context, job: RefreshJob, loaded: Loaded): Promi
       session = await context.db.session();
       if (!(await tryRefreshLock(session, job.environmentId, job.connectionId))) return 'busy';
     }
+    // It may have been found while this one waited for its turn.
+    if (context.isQuarantined()) throw recoveryErrors.fail('quarantined');
     const claimedAtMs = context.clock.monotonicMs();
     const row = await claimRefresh(context.db, {
       environmentId: job.environmentId,

@@ -28,6 +28,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   const context: Context = {
     ...deps,
     times: { ...REFRESH_TIMES, ...deps.times },
+    isQuarantined: deps.isQuarantined ?? (() => false),
     journal: createJournal(deps),
     cache: createLiveCache(deps),
     pace: createPace(clock),

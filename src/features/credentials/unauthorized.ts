@@ -28,6 +28,8 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
 
   return {
     async after(live) {
+      // The token may be older than what the provider knows: neither a question to it nor a state says anything.
+      if (context.isQuarantined()) return undefined;
       const { environmentId, id } = live.connection;
       const loaded = await loadByRow(context, environmentId, id).catch((error: unknown) => {
         if (isHawserError(error, 'unknown_connection', 'unknown_provider_config')) return undefined;

@@ -9,14 +9,19 @@ import { connectFirst, describeUrl } from './client.ts';
 import { errorCode } from './errors.ts';
 
 /** Any fixed number; held while migrating so that N nodes can start at once. ("hawser" in hex, shortened) */
-const LOCK_KEY = 0x68617773;
+export const LOCK_KEY = 0x68617773;
 /** A node that waits longer for another's migration is better restarted by whoever runs it. */
 const LOCK_TIMEOUT_MS = 300_000;
+
+/** Which files a database has had. */
+export const HISTORY_TABLE =
+  'CREATE TABLE IF NOT EXISTS hawser_migration (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())';
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
 /** A line of a file: code that knows the migrations up to this number runs on its schema too, so deploys can roll. */
 const COMPATIBLE_FROM = /^-- compatible-from: (\d{4})$/m;
-const COMPATIBLE_COLUMN = 'ALTER TABLE hawser_migration ADD COLUMN IF NOT EXISTS compatible_from text';
+/** Came later than the table. */
+export const COMPATIBLE_COLUMN = 'ALTER TABLE hawser_migration ADD COLUMN IF NOT EXISTS compatible_from text';
 
 export interface MigrateOptions {
   url: string;
@@ -26,7 +31,8 @@ export interface MigrateOptions {
   clock: Clock;
 }
 
-interface Migration {
+/** A file of the schema's history. */
+export interface Migration {
   name: string;
   sql: string;
   checksum: string;
@@ -50,9 +56,7 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
   const client = await connectFirst(options);
   try {
     await lock(client, describeUrl(url), log);
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS hawser_migration (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-    );
+    await client.query(HISTORY_TABLE);
     await client.query(COMPATIBLE_COLUMN);
     const pending = await selectPending(client, migrations, log);
     for (const migration of pending) {
@@ -66,7 +70,8 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
   }
 }
 
-async function readMigrations(directory: string): Promise<Migration[]> {
+/** All files in order. Errors: StartupError for names that cannot be ordered. */
+export async function readMigrations(directory: string): Promise<Migration[]> {
   const names = (await readdir(directory)).filter((name) => /^\d.*\.sql$/.test(name)).toSorted();
   const numbers = new Set<string>();
   const migrations: Migration[] = [];

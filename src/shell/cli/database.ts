@@ -14,6 +14,7 @@ const POOL_SIZE = 4;
 
 export interface CliDatabase {
   db: Database;
+  url: string;
   config: Config;
   log: Log;
   close(): Promise<void>;
@@ -40,7 +41,7 @@ export async function openCliDatabase(): Promise<CliDatabase> {
   const url = config.databaseUrl ?? (await findRunningPostgres({ dataDir: config.dataDir, log, clock }));
   if (url !== undefined) {
     const db = await openDatabase({ url, poolSize: POOL_SIZE, log, clock });
-    return { db, config, log, close: () => db.close() };
+    return { db, url, config, log, close: () => db.close() };
   }
   const own = await openPlatformDatabase({
     config,
@@ -48,7 +49,7 @@ export async function openCliDatabase(): Promise<CliDatabase> {
     clock,
     onLost: (error) => log.error('the embedded PostgreSQL ended', { error: error.message }),
   });
-  return { db: own.db, config, log, close: () => own.close() };
+  return { db: own.db, url: own.url, config, log, close: () => own.close() };
 }
 
 /** The first of the usual folders that a server has used. */

@@ -15,6 +15,10 @@ export function banner(running: Running, startedMs: number): string {
   }
   rows.push(['Database', running.embeddedDatabase ? `embedded PostgreSQL in ${config.dataDir}` : 'DATABASE_URL']);
   rows.push(['Keys', `${config.dataDir}/hawser.json (only you can read it)`]);
+  const { quarantine } = hawser.services.recovery;
+  if (quarantine !== undefined) {
+    rows.push(['QUARANTINE', 'this database is a copy: nothing is refreshed until `hawser accept-restore`']);
+  }
   const lines = [`Hawser is ready after ${(startedMs / 1000).toFixed(1)} s.`, '', ...table(rows)];
   if (generated.apiKeys || generated.encryptionKey || generated.password) {
     const made: [string, string][] = Object.entries(file.environments).map(([name, entry]) => [

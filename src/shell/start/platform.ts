@@ -18,7 +18,7 @@ export async function openPlatformDatabase(options: {
   clock: Clock;
   /** Called when the embedded PostgreSQL ends by itself. */
   onLost: (error: StartupError) => void;
-}): Promise<{ db: Database; embedded: boolean; close(): Promise<void> }> {
+}): Promise<{ db: Database; url: string; embedded: boolean; close(): Promise<void> }> {
   const { config, log, clock } = options;
   const embedded =
     config.databaseUrl === undefined
@@ -38,6 +38,7 @@ export async function openPlatformDatabase(options: {
     const db = await openDatabase({ url, poolSize: config.poolSize, log, clock });
     return {
       db,
+      url,
       embedded: embedded !== undefined,
       async close() {
         await db.close();

@@ -97,6 +97,7 @@ export async function runNode(
       log,
       version,
       emulatorUrl: emulators?.url,
+      embeddedDatabase: database.embedded,
       onEmulated: play && ((integration) => void play(integration)),
       devRoutes: isDev
         ? (services) =>

@@ -5,6 +5,7 @@ import type { Import, Source } from '../scan.ts';
 /** Slices in dependency order: each may import those before it. */
 export const SLICES = [
   'environments',
+  'recovery',
   'activity',
   'providers',
   'integrations',
