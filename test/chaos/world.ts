@@ -178,8 +178,8 @@ export async function createWorld(options: WorldOptions) {
       await Promise.all(seats.filter(({ node }) => !node.gone).map(({ node }) => node.heard(marks)));
     },
 
-    /** Moves the end of access tokens, and lets back-offs pass. */
-    async endIn(subjects: readonly Subject[], ms: number): Promise<void> {
+    /** Moves the end of access tokens, and lets back-offs pass. Nodes hear of it when they hear of it. */
+    async moveEnd(subjects: readonly Subject[], ms: number): Promise<void> {
       await db.query(
         `UPDATE credential SET expires_at = clock_timestamp() + $2::float8 * interval '1 millisecond', sealed = sealed,
            refreshed_at = clock_timestamp() - interval '1 hour',
@@ -188,6 +188,11 @@ export async function createWorld(options: WorldOptions) {
          WHERE connection_id = ANY ($1)`,
         [subjects.map(({ connection }) => connection.id), ms],
       );
+    },
+
+    /** The same; resolves when every living node has heard. */
+    async endIn(subjects: readonly Subject[], ms: number): Promise<void> {
+      await world.moveEnd(subjects, ms);
       await world.told();
     },
 

@@ -1,0 +1,150 @@
+/** The database ends at once, again and again, while callers write and tokens are refreshed. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { migrate, startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/postgres/index.ts';
+import { migrationsDir } from '../../src/shell/start/platform.ts';
+import { isAlive, scratchDir } from '../support/process.ts';
+import { startRelay, type Relay } from '../support/relay.ts';
+import { until } from './campaign.ts';
+import { settle } from './judge.ts';
+import { STRICT_KINDS } from './providers.ts';
+import { chanceFrom } from './seeded.ts';
+import { createWorld, type Seat, type Subject, type World } from './world.ts';
+
+const RESTARTS = 4;
+
+let folder: Awaited<ReturnType<typeof scratchDir>>;
+let postgres: EmbeddedPostgres;
+let relay: Relay;
+let world: World;
+let seats: Seat[];
+let subjects: Subject[];
+
+/** One that writes through, as an operator's does: what it said was committed must be there. */
+async function startPostgres(): Promise<void> {
+  postgres = await startEmbeddedPostgres({ dataDir: folder.path, log: silentLog, clock: systemClock });
+}
+
+beforeAll(async () => {
+  folder = await scratchDir();
+  await startPostgres();
+  await migrate({ url: postgres.url, directory: migrationsDir(), log: silentLog, clock: systemClock });
+  const url = new URL(postgres.url);
+  relay = await startRelay({ host: url.hostname, port: Number(url.port) });
+  url.hostname = '127.0.0.1';
+  url.port = String(relay.port);
+  world = await createWorld({ databaseUrl: url.href, kinds: ['same', 'grace', 'strict', 'family'] });
+  subjects = [];
+  for (const kind of world.providers.keys()) subjects.push(await world.connect(kind), await world.connect(kind));
+  seats = await Promise.all(['node-a', 'node-b'].map((name) => world.launch(name, { startsPerSecond: 500 })));
+});
+
+afterAll(async () => {
+  await world?.close();
+  await relay?.close();
+  await postgres?.close();
+  await folder?.remove();
+});
+
+/** `pg_ctl stop -m immediate`: no checkpoint, no goodbye. Then the same files again. */
+async function restartAtOnce(): Promise<void> {
+  const pid = Number((await readFile(join(postgres.cluster, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  process.kill(pid, 'SIGQUIT');
+  await until(() => !isAlive(pid));
+  await postgres.close();
+  await startPostgres();
+  const { hostname, port } = new URL(postgres.url);
+  relay.retarget({ host: hostname, port: Number(port) });
+}
+
+describe('fault 16: a database that is restarted -m immediate under load', () => {
+  it(`fault 16: ${RESTARTS} times: nothing that was acknowledged is lost, no token either, and every node recovers`, async () => {
+    const chance = chanceFrom(16);
+    const eventId = await world.lastEventId();
+    const acknowledged = new Map<Subject, number>();
+    /** The last that was sent and not answered: it may have been stored or not. */
+    const unknown = new Map<Subject, number>();
+    let serial = 0;
+    let refused = 0;
+    const load = new AbortController();
+    const writer = async (subject: Subject): Promise<void> => {
+      while (!load.signal.aborted) {
+        serial += 1;
+        const number = serial;
+        unknown.set(subject, number);
+        const response = await fetch(`${chance.pick(seats).node.url}/connections/metadata`, {
+          method: 'PATCH',
+          headers: { authorization: `Bearer ${world.apiKey}`, 'content-type': 'application/json' },
+          body: JSON.stringify({
+            connection_id: subject.connection.connectionId,
+            provider_config_key: subject.integration.uniqueKey,
+            metadata: { number },
+          }),
+        });
+        await response.text();
+        if (response.status === 200) {
+          acknowledged.set(subject, number);
+          unknown.delete(subject);
+        } else {
+          refused += 1;
+          expect(response.status).toBe(503);
+        }
+        await sleep(chance.whole(5, 30));
+      }
+    };
+    const reader = async (): Promise<void> => {
+      while (!load.signal.aborted) {
+        const answer = await world.read(chance.pick(seats).node, chance.pick(subjects));
+        expect([200, 424, 429, 503], answer.cause).toContain(answer.status);
+        await sleep(chance.whole(5, 30));
+      }
+    };
+    const time = (async () => {
+      while (!load.signal.aborted) {
+        // The observer has no database either.
+        await world.moveEnd([chance.pick(subjects)], -1_000).catch(() => {});
+        await sleep(60);
+      }
+    })();
+    const callers = [...subjects.map(writer), reader(), reader(), reader()];
+
+    for (let restart = 0; restart < RESTARTS; restart += 1) {
+      const before = serial;
+      const served = world.front.served.length;
+      await until(() => serial > before + 60 && world.front.served.length > served + 3);
+      await restartAtOnce();
+      for (const { node } of seats) {
+        await until(async () => (await fetch(`${node.url}/ready`)).status === 200);
+        expect((await fetch(`${node.url}/ready`)).status, `${node.name} is ready again`).toBe(200);
+      }
+    }
+    load.abort();
+    await Promise.all([...callers, time]);
+
+    expect(refused).toBeGreaterThan(0);
+    for (const subject of subjects) {
+      const { node } = chance.pick(seats);
+      await world.leasesEnd('node-a');
+      await world.leasesEnd('node-b');
+      expect([subject.kind, (await settle(world, node, subject)).status]).toEqual([subject.kind, 200]);
+      expect([subject.kind, await world.statesAfter(subject, eventId)]).toEqual([subject.kind, []]);
+      const response = await fetch(
+        `${node.url}/connections/${subject.connection.connectionId}?provider_config_key=${subject.integration.uniqueKey}`,
+        { headers: { authorization: `Bearer ${world.apiKey}` } },
+      );
+      const { metadata } = (await response.json()) as { metadata: { number?: number } };
+      const allowed = [acknowledged.get(subject), unknown.get(subject)];
+      expect(allowed, `${subject.kind}: ${metadata.number}`).toContain(metadata.number);
+    }
+    const used = new Map<string, number>();
+    for (const { kind, used: token } of world.front.served) {
+      if (STRICT_KINDS.some((strict) => strict === kind)) used.set(token, (used.get(token) ?? 0) + 1);
+    }
+    expect([...used.values()].filter((times) => times > 1)).toEqual([]);
+    for (const seat of seats) expect(await world.spooled(seat)).toBe(0);
+  });
+});
