@@ -13,7 +13,6 @@ import { addConnectionsCommand } from './commands/connections.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
 import { addKeysCommand } from './commands/keys.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
-import { addProjectCommands } from './commands/project.ts';
 import { addServerCommands } from './commands/server.ts';
 
 /** What a command writes to; tests bind their own. */
@@ -53,7 +52,6 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addConnectionsCommand(program, output);
   addCallCommand(program, output, done);
   addKeysCommand(program, output, done);
-  addProjectCommands(program, output, done);
   addBackupCommands(program, output);
   try {
     await program.parseAsync(argv as string[], { from: 'user' });
