@@ -32,3 +32,4 @@ export { clientOf, signatureOf, tlsOf, tlsOption } from './renewal.ts';
 export { obtainToken } from './obtain.ts';
 export { doubtRefreshTokens } from './store-restored.ts';
 export { accessSecretOf } from './seal.ts';
+export { connectionToWire, credentialToWire } from './wire.ts';

@@ -1,0 +1,242 @@
+import { Nango } from '@nangohq/node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestApp, type TestApp } from '../../../test/support/app.ts';
+import type { Route } from '../../base/route.ts';
+import type { Runs } from '../runs/index.ts';
+import { createRuns } from '../runs/index.ts';
+import { failWith, makeConnection, runsDeps, Scripts } from '../runs/runs.test-support.ts';
+import { runRoutes } from '../runs/index.ts';
+import { actionRoutes, createActions } from './index.ts';
+
+let app: TestApp;
+let runs: Runs;
+let stop: () => Promise<void>;
+let nango: Nango;
+const scripts = new Scripts();
+const at = { 'connection-id': 'acme', 'provider-config-key': 'xref' };
+const INPUT = {
+  type: 'object',
+  properties: { name: { type: 'string' }, size: { $ref: '#/definitions/Size' } },
+  required: ['name'],
+  additionalProperties: false,
+};
+
+beforeAll(async () => {
+  // Routes are mounted before the services they need are there: they wait for these.
+  const late: Route[] = [];
+  let ready: Promise<void> | undefined;
+  app = await startTestApp({
+    devRoutes: (services) => {
+      ready = createRuns(runsDeps(services, scripts)).then((made): void => {
+        runs = made;
+        const actions = createActions({ ...services, functions: scripts.functions, runs });
+        late.push(
+          ...actionRoutes({ ...services, actions, runs, functions: scripts.functions }),
+          ...runRoutes({ ...services, runs }),
+        );
+      });
+      const never = {} as Runs;
+      const shapes = [
+        ...actionRoutes({ ...services, actions: {} as never, runs: never, functions: scripts.functions }),
+        ...runRoutes({ ...services, runs: never }),
+      ];
+      return shapes.map((shape, index) => ({ ...shape, handle: (request) => (late[index] as Route).handle(request) }));
+    },
+  });
+  await ready;
+  stop = runs.start();
+  nango = new Nango({ host: app.url, secretKey: app.apiKey });
+  const { integration } = await makeConnection(app, 'xref', 'acme', 'secret-token-of-acme');
+  scripts.add(integration, 'action', 'constant', async () => ({ ok: 1 }));
+  scripts.add(integration, 'action', 'echo', async ({ input }) => input ?? null);
+  scripts.add(
+    integration,
+    'action',
+    'greet',
+    async ({ input }) => ({ text: `hi ${(input as { name: string }).name}` }),
+    {
+      input: 'ActionInput_xref_greet',
+      models: ['Greeting'],
+      jsonSchema: {
+        definitions: {
+          ActionInput_xref_greet: INPUT,
+          Size: { type: 'number' },
+          Greeting: { type: 'object', properties: { text: { type: 'string', maxLength: 10 } }, required: ['text'] },
+        },
+      },
+    },
+  );
+  scripts.add(integration, 'action', 'lax', async () => 7, {
+    input: 'In',
+    metadata: { validation: 'off' },
+    jsonSchema: { definitions: { In: INPUT } },
+  });
+  scripts.add(integration, 'action', 'throws', async () => {
+    throw failWith('action_script_runtime_error', 'Not enough credits', {
+      type: 'credits',
+      message: 'Not enough credits',
+    });
+  });
+  scripts.add(integration, 'action', 'leaky', async ({ host }) => {
+    const live = (await host('getConnection', [null, null, {}])) as { credentials: { access_token: string } };
+    await host('log', [[{ level: 'info', message: `using ${live.credentials.access_token}`, at: new Date(0) }]]);
+    throw failWith('script_internal_error', `bad ${live.credentials.access_token}`);
+  });
+  let flaky = 0;
+  scripts.add(integration, 'action', 'flaky', async () => {
+    flaky += 1;
+    if (flaky < 2) throw failWith('script_internal_error', 'first');
+    return { tries: flaky };
+  });
+});
+
+afterAll(async () => {
+  await stop();
+  await app.close();
+});
+
+async function whenEnded(id: string): Promise<void> {
+  await expect
+    .poll(
+      async () => ['succeeded', 'failed', 'cancelled'].includes((await app.api('GET', `/runs/${id}`)).body.data.state),
+      {
+        timeout: 10_000,
+      },
+    )
+    .toBe(true);
+}
+
+describe('synchronous actions', () => {
+  it('answer with what the script returns, and leave one record', async () => {
+    expect(await nango.triggerAction('xref', 'acme', 'constant')).toEqual({ ok: 1 });
+    expect(await nango.triggerAction('xref', 'acme', 'echo', ['a', 2, null])).toEqual(['a', 2, null]);
+    const answer = await app.api('POST', '/action/trigger', { action_name: 'echo', input: 'text' }, at);
+    expect(answer.text).toBe('"text"');
+    const run = await app.api('GET', `/runs/${answer.headers.get('x-hawser-run-id')}`);
+    expect(run.body.data).toMatchObject({
+      kind: 'action',
+      trigger: 'api',
+      state: 'succeeded',
+      function_name: 'echo',
+      provider_config_key: 'xref',
+      connection_id: 'acme',
+      output: 'text',
+    });
+  });
+
+  it('tell failures as the contract says', async () => {
+    const thrown = await app.api('POST', '/action/trigger', { action_name: 'throws' }, at);
+    expect(thrown.status).toBe(500);
+    expect(thrown.body.error).toMatchObject({
+      code: 'action_script_runtime_error',
+      payload: { type: 'credits', message: 'Not enough credits' },
+    });
+    const cases: [string, object, Record<string, string>, number, string][] = [
+      ['an unknown action', { action_name: 'nope' }, at, 404, 'not_found'],
+      ['an unknown connection', { action_name: 'echo' }, { ...at, 'connection-id': 'x' }, 400, 'unknown_connection'],
+      [
+        'an unknown integration',
+        { action_name: 'echo' },
+        { ...at, 'provider-config-key': 'x' },
+        400,
+        'unknown_provider_config',
+      ],
+      ['no connection', { action_name: 'echo' }, { 'provider-config-key': 'xref' }, 400, 'missing_connection_id'],
+      ['no integration', { action_name: 'echo' }, { 'connection-id': 'acme' }, 400, 'missing_provider_config_key'],
+      [
+        'too many retries',
+        { action_name: 'echo' },
+        { ...at, 'x-async': 'true', 'x-max-retries': '6' },
+        400,
+        'invalid_headers',
+      ],
+      ['an unknown field', { action_name: 'echo', more: 1 }, at, 400, 'invalid_body'],
+    ];
+    for (const [name, body, headers, status, code] of cases) {
+      const answer = await app.api('POST', '/action/trigger', body, headers);
+      expect([name, answer.status, answer.body.error?.code]).toEqual([name, status, code]);
+    }
+  });
+
+  it('check input and output, unless switched off', async () => {
+    const greet = (input: unknown) => app.api('POST', '/action/trigger', { action_name: 'greet', input }, at);
+    expect((await greet({ name: 'Ann' })).body).toEqual({ text: 'hi Ann' });
+    const wrong = await greet({ name: 1, size: 'x' });
+    expect(wrong.status).toBe(400);
+    expect(wrong.body.error.code).toBe('invalid_action_input');
+    expect(wrong.body.error.errors.map((issue: { path: string[] }) => issue.path[0])).toEqual(['name', 'size']);
+    const long = await greet({ name: 'Bartholomew' });
+    expect([long.status, long.body.error.code]).toEqual([400, 'invalid_action_output']);
+    expect((await app.api('GET', `/runs/${long.headers.get('x-hawser-run-id')}`)).body.data.state).toBe('failed');
+    expect((await app.api('POST', '/action/trigger', { action_name: 'lax', input: 5 }, at)).body).toBe(7);
+  });
+
+  it('keep the credential out of lines, errors and the database', async () => {
+    const answer = await app.api('POST', '/action/trigger', { action_name: 'leaky' }, at);
+    expect(answer.body.error.message).toBe('bad ***');
+    const logs = await app.api('GET', `/runs/${answer.headers.get('x-hawser-run-id')}/logs`);
+    expect(logs.body.logs.map((line: { message: string }) => line.message)).toEqual(['using ***', 'bad ***']);
+  });
+
+  it('run once per idempotency key', async () => {
+    const headers = { ...at, 'idempotency-key': 'order-1' };
+    const ask = (input: unknown) => app.api('POST', '/action/trigger', { action_name: 'echo', input }, headers);
+    const [first, second] = await Promise.all([ask({ n: 1 }), ask({ n: 1 })]);
+    expect(second.headers.get('x-hawser-run-id')).toBe(first.headers.get('x-hawser-run-id'));
+    expect(second.body).toEqual({ n: 1 });
+    const other = await ask({ n: 2 });
+    expect([other.status, other.body.error.code]).toEqual([409, 'idempotency_key_reused']);
+    await app.db.query("UPDATE run SET queued_at = now() - interval '25 hours' WHERE idempotency_hash IS NOT NULL");
+    expect((await ask({ n: 2 })).body).toEqual({ n: 2 });
+  });
+});
+
+describe('asynchronous actions', () => {
+  it('are queued, retried, polled and told', async () => {
+    const plain = await nango.triggerActionAsync('xref', 'acme', 'echo', { n: 1 });
+    await whenEnded(plain.id);
+    expect(await nango.getAsyncActionResult({ id: plain.id })).toEqual({ n: 1 });
+    await app.db.query("DELETE FROM event WHERE type = 'async_action'");
+    const headers = { ...at, 'x-async': 'true', 'x-max-retries': '2' };
+    const { id, statusUrl } = (await app.api('POST', '/action/trigger', { action_name: 'flaky' }, headers)).body;
+    expect(statusUrl).toBe(`/action/${id}`);
+    await expect.poll(async () => (await app.api('GET', statusUrl)).status, { timeout: 10_000 }).toBe(200);
+    expect(await nango.getAsyncActionResult({ id })).toEqual({ tries: 2 });
+    const events = await app.db.query<{ payload: unknown }>("SELECT payload FROM event WHERE type = 'async_action'");
+    expect(events).toEqual([
+      {
+        payload: {
+          type: 'async_action',
+          connectionId: 'acme',
+          providerConfigKey: 'xref',
+          payload: { id, statusUrl },
+        },
+      },
+    ]);
+  });
+
+  it('answer with the last error', async () => {
+    const answer = await app.api('POST', '/action/trigger', { action_name: 'throws' }, { ...at, 'x-async': 'true' });
+    expect([answer.status, answer.headers.get('location')]).toEqual([202, answer.body.statusUrl]);
+    await whenEnded(answer.body.id);
+    const ended = await app.api('GET', answer.body.statusUrl);
+    expect([ended.status, ended.body.error.code]).toEqual([500, 'action_script_runtime_error']);
+    expect((await app.api('GET', '/action/11111111-1111-4111-8111-111111111111')).status).toBe(404);
+  });
+});
+
+describe('environment variables', () => {
+  it('are set, read by the client and by scripts, and removed', async () => {
+    expect((await app.api('PUT', '/environment-variables/API_BASE', { value: 'https://x.test' })).status).toBe(200);
+    expect(await nango.getEnvironmentVariables()).toEqual([{ name: 'API_BASE', value: 'https://x.test' }]);
+    await app.api('PUT', '/environment-variables/API_BASE', { value: 'two' });
+    expect((await app.api('GET', '/environment-variables')).body).toEqual([{ name: 'API_BASE', value: 'two' }]);
+    const [row] = await app.db.query<{ value: string }>(
+      "SELECT encode(value_sealed, 'escape') AS value FROM environment_variable",
+    );
+    expect(row?.value).not.toContain('two');
+    expect((await app.api('DELETE', '/environment-variables/API_BASE')).status).toBe(200);
+    expect((await app.api('DELETE', '/environment-variables/API_BASE')).status).toBe(404);
+    expect((await app.api('PUT', '/environment-variables/1x', { value: '' })).status).toBe(400);
+  });
+});

@@ -1,0 +1,372 @@
+/**
+ * A provider's API called for a script: prepared, sent and repeated as `/proxy` does it, but buffered. The credential
+ * stays in this process.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { Clock } from '../../base/clock.ts';
+import { HawserError, isHawserError } from '../../base/errors.ts';
+import { errorText } from '../../base/log.ts';
+import type { ProxyAnswer, ProxyCall } from '../../platform/sandbox/index.ts';
+import { UpstreamFailure, type CallResponse, type Upstream } from '../../platform/upstream/index.ts';
+import { baseUrl } from '../../protocols/api-auth.ts';
+import { hopByHopHeaders, matchesStatus, retryDelayMs, validHeader, type HeaderRecord } from '../../protocols/http.ts';
+import type { LiveConnection } from '../credentials/index.ts';
+import { recordCall } from './activity.ts';
+import { readEndpoint } from './endpoint.ts';
+import { proxyErrors } from './errors.ts';
+import { PROXY_LIMITS, RETRIES_MAX } from './limits.ts';
+import type { ProxyDeps, WriteClaim } from './model.ts';
+import { createPreparer, type Dispatchable, type Preparer } from './prepare.ts';
+import type { Call } from './read-call.ts';
+import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
+
+export type ScriptCallDeps = Omit<ProxyDeps, 'upstream' | 'principalOf'> & { upstream: Pick<Upstream, 'call'> };
+
+export interface ScriptCallInput {
+  environmentId: number;
+  /** Unless the call names others. */
+  integrationKey: string;
+  connectionId: string;
+  call: ProxyCall;
+  /** Used instead of the stored credential while the call names no other connection. */
+  candidate?: LiveConnection | undefined;
+  /** Hears of each credential before it is used. */
+  onLive?: (live: LiveConnection) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ScriptCalls {
+  /**
+   * Resolves for every answer, whatever its status.
+   *
+   * Errors: `script_network_error` without an answer; those of the credential; `invalid_headers`, `invalid_endpoint`,
+   * `base_url_override_*`, `missing_api_url`, `egress_refused`, `connection_spent`, `connection_write_in_flight`.
+   */
+  call(input: ScriptCallInput): Promise<ProxyAnswer>;
+  /** Resolves when no write of a single-use grant is under way. */
+  settled(): Promise<void>;
+}
+
+/** Over one try. Slow report endpoints answer within a minute, large bodies take longer. */
+const TRY_TIMEOUT_MS = 300_000;
+const ANSWER_BYTES_MAX = 100 * 1024 ** 2;
+/** Providers in use at once have few origins; the list starts anew when it is full. */
+const PREPARERS_MAX = 500;
+
+/** Never taken from a script: they describe one hop, or us. */
+const neverForwarded: ReadonlySet<string> = new Set([
+  ...hopByHopHeaders,
+  'host',
+  'content-length',
+  'expect',
+  'user-agent',
+]);
+
+const scriptErrors = {
+  network: (failure: UpstreamFailure): HawserError =>
+    new HawserError(
+      'script_network_error',
+      { status: 500, message: failure.message, retryable: true },
+      { payload: { code: failure.code, sent: failure.requestSent }, cause: failure },
+    ),
+};
+
+export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
+  const { clock, credentials, connections, activity, upstream, log, integrations } = deps;
+  const limits = { ...PROXY_LIMITS, ...deps.limits };
+  const preparer = createPreparer(deps);
+  const atOrigin = new Map<string, Preparer>();
+  const singleUse = createSingleUseWrites(deps, limits);
+
+  /** Pages of a list are followed by whole addresses: the provider's own origin needs nobody's permission. */
+  function preparerAt(origins: readonly string[]): Preparer {
+    const key = origins.join(' ');
+    let known = atOrigin.get(key);
+    if (known === undefined) {
+      if (atOrigin.size >= PREPARERS_MAX) atOrigin.clear();
+      const allow = [...deps.baseUrlOverride.allow, ...origins];
+      known = createPreparer({ integrations, baseUrlOverride: { allow } });
+      atOrigin.set(key, known);
+    }
+    return known;
+  }
+
+  function prepare(call: Call, live: LiveConnection): Dispatchable {
+    const { baseUrlOverride: override, ...rest } = call;
+    const origin = override === undefined ? undefined : URL.parse(override)?.origin;
+    if (override === undefined || origin === undefined) return preparer.prepare(call, live);
+    const own = ownOrigins(live, integrations);
+    if (!own.includes(origin)) return preparer.prepare(call, live);
+    try {
+      const whole = `/${override.replace(/\/+$/, '')}${call.endpoint.path}`;
+      const endpoint = { ...call.endpoint, path: whole };
+      return preparer.prepare({ ...rest, endpoint, baseUrlOverride: undefined }, live);
+    } catch (error) {
+      // The same host, but not below the API's path: then it is an override like any other.
+      if (!isHawserError(error, 'invalid_endpoint')) throw error;
+      return preparerAt(own).prepare(call, live);
+    }
+  }
+
+  async function liveOf(input: ScriptCallInput, call: Call): Promise<LiveConnection> {
+    const { environmentId, candidate } = input;
+    const isOwn = call.integrationKey === input.integrationKey && call.connectionId === input.connectionId;
+    const live =
+      (isOwn ? candidate : undefined) ??
+      credentials.peek(environmentId, call.integrationKey, call.connectionId) ??
+      (await credentials.live(environmentId, call.integrationKey, call.connectionId));
+    input.onLive?.(live);
+    return live;
+  }
+
+  async function send(call: Call, body: Buffer | undefined, use: Dispatchable, signal: AbortSignal | undefined) {
+    const { url } = use.target;
+    const headers = Object.fromEntries(use.headers);
+    if (use.signer !== undefined) {
+      Object.assign(
+        headers,
+        use.signer.sign({
+          method: call.method,
+          url,
+          path: url.pathname,
+          query: url.search.slice(1),
+          headers,
+          body: body ?? Buffer.alloc(0),
+          streamed: false,
+          nowMs: clock.now(),
+        }),
+      );
+    }
+    return upstream.call({
+      method: call.method,
+      url,
+      headers,
+      ...(body !== undefined && { body }),
+      timeoutMs: TRY_TIMEOUT_MS,
+      bodyBytesMax: ANSWER_BYTES_MAX,
+      ...(use.tls !== undefined && { tls: use.tls }),
+      ...(signal !== undefined && { signal }),
+    });
+  }
+
+  async function run(input: ScriptCallInput): Promise<ProxyAnswer> {
+    const { call, body } = readScriptCall(input);
+    const callerRetry = { at: input.call.retryHeader?.at, after: input.call.retryHeader?.after };
+    const startedAtMs = clock.monotonicMs();
+    let live = await liveOf(input, call);
+    const isSingleUse = usesUpGrant(call, live);
+    if (isSingleUse && live.connection.state === 'spent') throw proxyErrors.fail('connection_spent');
+    const idempotencyHeader = live.integration.provider.api.idempotencyHeader?.toLowerCase();
+    const attempt: Attempt = {
+      call,
+      made: 0,
+      replayable: !isSingleUse,
+      hasIdempotencyKey: idempotencyHeader !== undefined && call.headers.has(idempotencyHeader),
+      waitMsMax: limits.retryWaitMsMax,
+    };
+    let use = prepare(call, live);
+    const claim: WriteClaim | undefined = isSingleUse ? await singleUse.claim(live) : undefined;
+    let renewed = false;
+
+    const note = (status: number, code?: string): void => {
+      const { connection, integration } = live;
+      if (code === undefined && status < 400) connections.touchGoodCall(connection.environmentId, connection.id);
+      if (input.candidate !== undefined && live === input.candidate) return;
+      recordCall(activity, {
+        connection,
+        integration: integration.uniqueKey,
+        method: call.method,
+        path: use.target.url.pathname,
+        status,
+        durationMs: clock.monotonicMs() - startedAtMs,
+        retries: attempt.made,
+        code,
+      });
+    };
+
+    for (;;) {
+      let answer: CallResponse;
+      try {
+        answer = await send(call, body, use, input.signal);
+      } catch (error) {
+        if (!(error instanceof UpstreamFailure)) {
+          await claim?.failed(true);
+          throw error;
+        }
+        await claim?.failed(error.requestSent);
+        const waitMs = waitAfterFailure(attempt, error);
+        if (waitMs === undefined || input.signal?.aborted === true) {
+          note(0, error.code);
+          throw failureOf(error, call);
+        }
+        await pause(clock, waitMs, input.signal);
+        attempt.made += 1;
+        live = await liveOf(input, call);
+        use = prepare(call, live);
+        continue;
+      }
+      await claim?.answered(answer.status);
+      if (answer.status === 401 && use.usesCredential && live !== input.candidate) {
+        const fresh = await credentials.afterUnauthorized(live).catch((error: unknown) => {
+          log.warn('a refused credential could not be renewed', { error: errorText(error) });
+          return undefined;
+        });
+        if (fresh !== undefined && attempt.replayable && !renewed) {
+          renewed = true;
+          live = fresh;
+          input.onLive?.(live);
+          use = prepare(call, live);
+          continue;
+        }
+      }
+      const waitMs = waitOf(attempt, answer, live, callerRetry, clock.now());
+      if (waitMs === undefined || input.signal?.aborted === true) {
+        note(answer.status);
+        return answerOf(answer);
+      }
+      await pause(clock, waitMs, input.signal);
+      attempt.made += 1;
+      live = await liveOf(input, call);
+      use = prepare(call, live);
+    }
+  }
+
+  return { call: run, settled: () => singleUse.settled() };
+}
+
+/** The provider's own origins: as the catalogue says, and where it is really called. */
+function ownOrigins(live: LiveConnection, integrations: ScriptCallDeps['integrations']): string[] {
+  const { integration, connection } = live;
+  try {
+    const own = baseUrl({
+      provider: integration.provider,
+      connectionConfig: connection.connectionConfig,
+      integrationConfig: integration.integrationConfig,
+    });
+    return [...new Set([own.origin, integrations.targetUrl(integration, own).origin])];
+  } catch (error) {
+    // No address of its own: then no origin is its own either.
+    if (isHawserError(error, 'missing_api_url')) return [];
+    throw error;
+  }
+}
+
+function readScriptCall(input: ScriptCallInput): { call: Call; body: Buffer | undefined } {
+  const given = input.call;
+  const body =
+    given.bodyText !== undefined
+      ? Buffer.from(given.bodyText, 'utf8')
+      : given.bodyBase64 !== undefined
+        ? Buffer.from(given.bodyBase64, 'base64')
+        : undefined;
+  const method = String(given.method ?? 'GET').toUpperCase();
+  if (!['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].includes(method)) {
+    throw proxyErrors.fail('invalid_endpoint', { message: `The method ${method.slice(0, 20)} is not known.` });
+  }
+  const call: Call = {
+    method,
+    integrationKey: given.providerConfigKey ?? input.integrationKey,
+    connectionId: given.connectionId ?? input.connectionId,
+    endpoint: readEndpoint(`/proxy/${encodeEndpoint(String(given.endpoint ?? '')).replace(/^\//, '')}`),
+    retries: Math.min(RETRIES_MAX, Math.max(0, Math.trunc(Number(given.retries ?? 0)) || 0)),
+    retryOn: statusesOf(given.retryOn),
+    decompress: false,
+    baseUrlOverride:
+      given.baseUrlOverride === undefined || given.baseUrlOverride === '' ? undefined : given.baseUrlOverride,
+    headers: readHeaders(given.headers ?? {}),
+    body: body === undefined ? undefined : { length: body.length },
+    fromBrowser: false,
+  };
+  return { call, body };
+}
+
+/** What HTTP clients do with a path before it goes out: blanks and letters of the world are escaped. */
+function encodeEndpoint(text: string): string {
+  const hash = text.indexOf('#');
+  const whole = (hash === -1 ? text : text.slice(0, hash)).toWellFormed();
+  return whole.replace(/[^\x21\x22\x24-\x7e]+/g, (part) => encodeURIComponent(part));
+}
+
+function readHeaders(given: Record<string, string>): Map<string, string> {
+  const headers = new Map<string, string>();
+  let bytes = 0;
+  for (const [key, raw] of Object.entries(given)) {
+    const name = key.toLowerCase();
+    const value = String(raw);
+    if (neverForwarded.has(name) || name.startsWith('x-forwarded-')) continue;
+    if (!validHeader(name, value)) {
+      const message = `The header ${name.slice(0, 100)} must hold visible characters, blanks and tabs only.`;
+      throw proxyErrors.fail('invalid_headers', { message });
+    }
+    bytes += name.length + value.length;
+    headers.set(name, value);
+  }
+  if (headers.size > PROXY_LIMITS.headersMax || bytes > PROXY_LIMITS.headerBytesMax) {
+    throw proxyErrors.fail('invalid_headers', {
+      message: `At most ${PROXY_LIMITS.headersMax} headers of ${PROXY_LIMITS.headerBytesMax} bytes in all.`,
+    });
+  }
+  return headers;
+}
+
+function statusesOf(given: (number | string)[] | undefined): number[] {
+  const entries = (given ?? []).map(String);
+  const statuses: number[] = [];
+  if (entries.length === 0) return statuses;
+  for (let status = 400; status < 600; status++) {
+    if (entries.some((entry) => matchesStatus(entry, status))) statuses.push(status);
+  }
+  return statuses;
+}
+
+function waitOf(
+  attempt: Attempt,
+  answer: CallResponse,
+  live: LiveConnection,
+  header: { at: string | undefined; after: string | undefined },
+  nowMs: number,
+): number | undefined {
+  const spec = live.integration.provider.api.retry;
+  const { status, headers } = answer;
+  const waitMs = waitAfterAnswer(attempt, { status, headers, spec, nowMs });
+  if (waitMs === undefined || (header.at === undefined && header.after === undefined)) return waitMs;
+  const caller = {
+    on: attempt.call.retryOn,
+    ...(header.at !== undefined && { at: [header.at] }),
+    ...(header.after !== undefined && { after: [header.after] }),
+  };
+  const own = retryDelayMs({ status, headers, spec, caller, nowMs, attempt: attempt.made });
+  return own === undefined || own > attempt.waitMsMax ? undefined : own;
+}
+
+/** Aborted: the next try finds the signal and gives up. */
+async function pause(clock: Clock, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  await clock.sleep(waitMs, signal).catch(() => undefined); // aborted while waiting
+}
+
+function failureOf(failure: UpstreamFailure, call: Call): HawserError {
+  if (failure.kind !== 'egress_refused') return scriptErrors.network(failure);
+  const code = call.baseUrlOverride === undefined ? 'egress_refused' : 'base_url_override_not_allowed';
+  const message = failure.cause instanceof HawserError ? failure.cause.message : failure.message;
+  return proxyErrors.fail(code, { message, cause: failure });
+}
+
+function answerOf({ status, headers, body }: CallResponse): ProxyAnswer {
+  const text = isUtf8(body);
+  return {
+    status,
+    statusText: '',
+    headers: flat(headers),
+    ...(text ? { bodyText: body.toString('utf8') } : { bodyBase64: body.toString('base64') }),
+  };
+}
+
+function flat(headers: Readonly<HeaderRecord>): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (hopByHopHeaders.has(name) || value === undefined) continue;
+    result[name] = typeof value === 'string' ? value : value.join(', ');
+  }
+  return result;
+}
