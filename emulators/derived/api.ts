@@ -8,14 +8,20 @@ import { signedCredential } from './machine.ts';
 import { readBasic } from './basic.ts';
 import { factOf } from './facts.ts';
 import { FOREIGN_ORIGIN_KNOB } from './knobs.ts';
+import { oauth1Credential } from './oauth1.ts';
+import { sigV4Credential } from './sigv4.ts';
 import { capture, pathPatterns, setAt, unlike } from './template.ts';
 
 const SECRET_HOLES = ['${accessToken}', '${apiKey}', '${username}', '${password}'];
 
-export function apiHabit(spec: ProviderSpec): ApiHabit {
+export function apiHabit(spec: ProviderSpec, settings: Readonly<Record<string, string>>): ApiHabit {
   return {
     readCredential: () => undefined,
-    readRequest: (request, mount) => readCredential(spec, request, mount),
+    readRequest(request, mount) {
+      if (spec.oauth1 !== undefined) return oauth1Credential(spec.oauth1, request, mount);
+      if (spec.sigv4 !== undefined) return sigV4Credential(settings, request, mount);
+      return readCredential(spec, request, mount);
+    },
     demand: (request) => lackingHeader(spec, request),
     unauthorized: 'The credential is missing, wrong or no longer valid.',
     spent: 'The credential is used up.',

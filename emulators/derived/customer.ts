@@ -47,6 +47,9 @@ function valueOf(spec: ProviderSpec, name: string, secret: boolean, account: Acc
   const hex = createHash('sha256').update(`${account.id} ${name}`).digest('hex');
   const { jwt } = spec;
   if (jwt?.split?.field === name) return `${hex.slice(0, 24)}${jwt.split.at}${hex}`;
+  if (spec.sigv4 !== undefined && name === 'role_arn') return `arn:aws:iam::123456789012:role/${hex.slice(0, 12)}`;
+  const field = spec.credentials?.[name];
+  if (field?.kind === 'enum') return field.default ?? field.options?.[0] ?? '';
   const isKey = name === 'client_private_key' || jwt?.key === `\${credentials.${name}}`;
   if (isKey && algorithm !== 'HS256') return customerPair(pairKind(algorithm)).privatePem;
   return secret ? hex : `id-${hex.slice(0, 20)}`;

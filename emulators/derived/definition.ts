@@ -1,23 +1,22 @@
 /** An emulator made from a provider file. */
 import type { OAuth2Choice, OAuth2Spec, ProviderSpec, Rotation } from '../../catalogue/_spec/index.ts';
-import type { EmulatorDefinition } from '../engine/definition.ts';
+import type { AuthorizeHabit, EmulatorDefinition } from '../engine/definition.ts';
 import { alphanumericId, hexId } from '../engine/ids.ts';
 import type { Json } from '../engine/types.ts';
 import { apiHabit, restSlice } from './api.ts';
+import { installPage } from './app-install.ts';
 import { authorizeHabit } from './authorize.ts';
 import { disconnectHabit } from './disconnect.ts';
 import { machineHabit } from './machine.ts';
 import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
+import { oauth1Authorize } from './oauth1.ts';
 import { tokenHabit } from './token.ts';
 
-const PLAYABLE = ['OAUTH2', 'API_KEY', 'BASIC', 'NONE', 'OAUTH2_CC', 'JWT', 'TWO_STEP'];
-
 /**
- * The definition for a provider file. `settings`: values of its `integrationConfig`. Errors: `Error` for a mode or a
+ * The definition for a provider file. `settings`: values of its `integrationConfig`. Errors: `Error` for a way or a
  * page that cannot be played.
  */
 export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<string, string>>): EmulatorDefinition {
-  if (!PLAYABLE.includes(spec.authMode)) throw new Error(`A provider of mode ${spec.authMode} cannot be played.`);
   const oauth2 = chosen(spec, settings);
   if (oauth2?.authorize.paramsIn === 'fragment') {
     throw new Error('An authorize page behind a fragment cannot be played: a server does not see it.');
@@ -39,17 +38,14 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
       userId: () => hexId(24),
       apiKey: () => ({ publishableKey: hexId(24), secretKey: alphanumericId(40) }),
     },
-    authorize:
-      oauth2 === undefined
-        ? { paths: [], required: [], redirectRule: 'registered', success: [] }
-        : authorizeHabit(spec, oauth2, settings),
+    authorize: pagesOf(spec, oauth2, settings),
     token:
       oauth2 === undefined
         ? { paths: [], style: 'rfc6749', required: [], refresh: false, reply: () => ({}) }
         : tokenHabit(spec, oauth2, settings),
     ...(machine === undefined ? {} : { machine }),
     ...(deauthorize === undefined ? {} : { deauthorize }),
-    api: apiHabit(spec),
+    api: apiHabit(spec, settings),
     readiness: { label: 'ready', notReady: 'nothing is refused.', announced: false },
     knobs: {
       own: [
@@ -90,6 +86,17 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
     ],
     rest: restSlice(spec, oauth2, settings),
   };
+}
+
+function pagesOf(
+  spec: ProviderSpec,
+  oauth2: OAuth2Spec | undefined,
+  settings: Readonly<Record<string, string>>,
+): AuthorizeHabit {
+  if (oauth2 !== undefined) return authorizeHabit(spec, oauth2, settings);
+  if (spec.oauth1 !== undefined) return oauth1Authorize(spec.oauth1, settings);
+  if (spec.app !== undefined) return installPage(spec.app);
+  return { paths: [], required: [], redirectRule: 'registered', success: [] };
 }
 
 function rotationKnobs(rotation: Rotation): Record<string, Json> {

@@ -13,17 +13,18 @@ import {
   jsonReply,
   parseJson,
 } from '../engine/http.ts';
-import { hexId } from '../engine/ids.ts';
 import type { Mount } from '../engine/mount.ts';
 import type { Account } from '../engine/types.ts';
+import { installations } from './app-install.ts';
 import { readBasic } from './basic.ts';
 import { customerForm, customerPair, pairKind, withHalves } from './customer.ts';
+import { issueDirectly, LIFE_SECONDS } from './issue.ts';
 import { readJwt } from './jwt.ts';
+import { oauth1Tokens } from './oauth1.ts';
+import { assumeRole } from './sigv4.ts';
 import { capture, hasHoles, pathPatterns } from './template.ts';
 import { replyOf } from './token.ts';
 
-/** Life of a token whose answer tells it. */
-const LIFE_SECONDS = 3_600;
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
 class Refused extends Error {
@@ -36,9 +37,12 @@ class Refused extends Error {
 
 type Settings = Readonly<Record<string, string>>;
 
-/** The token endpoint of OAUTH2_CC and the login of TWO_STEP; undefined for other modes. */
+/** The endpoints of a mode that is not OAuth 2's code flow; undefined for modes without any. */
 export function machineHabit(spec: ProviderSpec, settings: Settings): MachineHabit | undefined {
-  const { clientCredentials, login } = spec;
+  const { clientCredentials, login, oauth1, sigv4, app } = spec;
+  if (oauth1 !== undefined) return oauth1Tokens(spec, oauth1, settings);
+  if (sigv4 !== undefined) return assumeRole(spec, sigv4, settings);
+  if (app !== undefined) return installations(spec, app);
   if (clientCredentials !== undefined) {
     const chosen = choose(clientCredentials, spec, settings);
     return {
@@ -88,27 +92,8 @@ function answering(spec: ProviderSpec, mount: Mount, prove: () => { account: Acc
     return jsonReply(error.status, { error: code, error_description: error.message });
   }
   const { account, scope } = proven;
-  const [user] = mount.state.usersOf(account.id);
+  const { grant, accessToken } = issueDirectly(mount, account, { scope, lifeSeconds: LIFE_SECONDS });
   const nowMs = mount.clock.now();
-  const grant = {
-    id: hexId(24),
-    clientId: '',
-    accountId: account.id,
-    userId: user?.id ?? '',
-    scope,
-    mode: 'live' as const,
-    state: 'active' as const,
-    createdAt: mount.isoNow(),
-  };
-  mount.state.grants.set(grant.id, grant);
-  const accessToken = mount.definition.ids.accessToken();
-  mount.state.addAccessToken({
-    token: accessToken,
-    grantId: grant.id,
-    expiresAtMs: nowMs + LIFE_SECONDS * 1_000,
-    dead: false,
-  });
-  mount.changed();
   const part = spec.clientCredentials ?? spec.login ?? {};
   const knob = (name: string) => mount.knobs.get(name);
   const facts = { account, grant, accessToken, expiresInSeconds: LIFE_SECONDS, refreshed: false, nowMs, knob };

@@ -30,7 +30,9 @@ export async function dispatch(mount: Mount, request: HttpRequest, settle: () =>
     await settle();
     return { kind: 'reply', reply: inside };
   }
-  if (path === '/' || path === '') return { kind: 'reply', reply: redirectReply(302, `${mount.basePath}/developer`) };
+  const isPage = request.method === 'GET' || request.method === 'HEAD';
+  if (isPage && (path === '/' || path === ''))
+    return { kind: 'reply', reply: redirectReply(302, `${mount.basePath}/developer`) };
   if (path === '/favicon.ico') return { kind: 'reply', reply: { status: 404 } };
 
   const endpoint = endpointOf(mount, request);
