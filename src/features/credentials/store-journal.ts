@@ -90,7 +90,7 @@ export async function deleteReply(sql: Sql, environmentId: number, id: number): 
 /** Wipes what was dealt with long ago. */
 export async function deleteClosedReplies(sql: Sql, olderThanMs: number): Promise<void> {
   await sql.query(
-    `DELETE FROM refresh_journal WHERE closed_at < clock_timestamp() - $1::float8 * interval '1 millisecond'`,
+    `DELETE FROM refresh_journal WHERE closed_at < statement_timestamp() - $1::float8 * interval '1 millisecond'`,
     [olderThanMs],
   );
 }
@@ -108,7 +108,7 @@ export async function closeStaleReplies(sql: Sql, olderThanMs: number): Promise<
   await sql.query(
     `UPDATE refresh_journal j SET closed_at = clock_timestamp() FROM credential c
      WHERE c.environment_id = j.environment_id AND c.connection_id = j.connection_id AND j.closed_at IS NULL
-       AND j.received_at < clock_timestamp() - $1::float8 * interval '1 millisecond'
+       AND j.received_at < statement_timestamp() - $1::float8 * interval '1 millisecond'
        AND c.refreshed_at > j.received_at AND c.intent_at IS NULL`,
     [olderThanMs],
   );

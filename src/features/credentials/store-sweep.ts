@@ -1,17 +1,20 @@
 /** SQL of the sweep over table `credential`. */
 import type { Sql } from '../../platform/postgres/index.ts';
 
-/** Exchanges that a vanished node left open, and refresh tokens whose day has come. */
+/**
+ * Exchanges that a vanished node left open, and refresh tokens whose day has come. By `statement_timestamp()`: a volatile
+ * clock would be compared with every row of the index.
+ */
 export async function selectNeglected(
   sql: Sql,
   limit: number,
 ): Promise<{ environment_id: number; connection_id: number }[]> {
   return sql.query(
     `(SELECT environment_id, connection_id FROM credential
-       WHERE intent_at IS NOT NULL AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT $1)
+       WHERE intent_at IS NOT NULL AND lease_until < statement_timestamp() ORDER BY lease_until LIMIT $1)
      UNION
      (SELECT environment_id, connection_id FROM credential
-       WHERE sweep_at < clock_timestamp() ORDER BY sweep_at LIMIT $1)`,
+       WHERE sweep_at < statement_timestamp() ORDER BY sweep_at LIMIT $1)`,
     [limit],
   );
 }

@@ -65,7 +65,7 @@ export async function claimDueTasks(sql: Sql, leaseMs: number, limit: number): P
   return sql.query<TaskRow>(
     `UPDATE disconnect_task t SET attempts = attempts + 1, next_attempt_at = ${AFTER(1)}
      FROM (SELECT environment_id, connection_id FROM disconnect_task
-           WHERE next_attempt_at <= clock_timestamp() AND outcome = 'pending'
+           WHERE next_attempt_at <= statement_timestamp() AND outcome = 'pending'
            ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) due
      WHERE t.environment_id = due.environment_id AND t.connection_id = due.connection_id
      RETURNING ${COLUMNS}`,

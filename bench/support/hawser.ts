@@ -1,4 +1,7 @@
-/** A whole node on an embedded PostgreSQL in a temporary folder, with one connection per upstream. */
+/**
+ * A whole node on an embedded PostgreSQL in a temporary folder, with one connection per upstream. Grows when asked, and
+ * says what the growth has made of its sweeps.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +12,7 @@ import { generateKey, keyringFrom, type Keyring } from '../../src/platform/keyri
 import { startHawser } from '../../src/shell/node.ts';
 import { ensureEnvironments } from '../../src/shell/start/environments.ts';
 import { openPlatformDatabase } from '../../src/shell/start/platform.ts';
+import { growTo } from './store-growth.ts';
 
 const upstreams = JSON.parse(process.argv[2] ?? '{}') as Record<string, string>;
 const dataDir = await mkdtemp(join(tmpdir(), 'hawser-bench-'));
@@ -64,5 +68,45 @@ process.on('SIGTERM', () => {
     await rm(dataDir, { recursive: true, force: true });
     process.exit(0);
   })();
+});
+/** What the growth benchmark asks for. */
+export type Order =
+  /** Answers with row ids and names of connections that may be read, spread over all of them. */
+  { do: 'grow'; connections: number; samples: number } | { do: 'sweep' };
+
+async function obey(order: Order): Promise<unknown> {
+  const environmentId = environment?.id as number;
+  const { credentials, connections, integrations, connect } = hawser.services;
+  if (order.do === 'sweep') {
+    const startedAtMs = performance.now();
+    await credentials.sweep();
+    await connect.sweep();
+    return { ms: performance.now() - startedAtMs };
+  }
+  const integration = await integrations.byKey(environmentId, Object.keys(upstreams)[0] as string);
+  if (integration === undefined) throw new Error('there is no integration to grow');
+  const sampled = await growTo(platform.db, { environmentId, integrationId: integration.id, ...order });
+  for (const id of sampled) {
+    const connection = await connections.byId(environmentId, id);
+    if (connection === undefined) throw new Error('a connection is gone');
+    await platform.db.transaction((tx) =>
+      credentials.write(tx, {
+        connection,
+        credential: { type: 'API_KEY', apiKey: 'the-key' },
+        facts: { scope: undefined, expiresAt: undefined },
+      }),
+    );
+  }
+  return { ids: sampled.map((id) => `grown-${id}`) };
+}
+
+process.on('message', (order: Order) => {
+  obey(order).then(
+    (answer) => process.send?.(answer as object),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
 });
 process.send?.({ url: hawser.url.replace('localhost', '127.0.0.1'), headers });

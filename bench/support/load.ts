@@ -23,7 +23,9 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 async function run(order: LoadOrder): Promise<LoadResult> {
   const url = new URL(order.url);
   const lines = Object.entries(order.headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const request = Buffer.from(`GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}\r\n`);
+  const request = Buffer.from(
+    `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}\r\n`,
+  );
   const result: LoadResult = { requests: 0, errors: 0, elapsedMs: 0, latenciesMs: [] };
   const startedAtMs = performance.now();
   const endsAtMs = startedAtMs + order.durationMs;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 export interface Child<R> {
+  pid: number;
   /** The first message of the child: it is ready. */
   ready: R;
   ask<A>(order: object): Promise<A>;
@@ -28,8 +29,10 @@ export async function startChild<R>(file: string, input: object = {}): Promise<C
       over.abort();
     }
   };
+  const ready = (await answer()) as R;
   return {
-    ready: (await answer()) as R,
+    pid: child.pid as number,
+    ready,
     ask<A>(order: object) {
       child.send(order);
       return answer() as Promise<A>;
