@@ -9,3 +9,4 @@
 export type * from './model.ts';
 export { recordErrors } from './errors.ts';
 export { createRecords, type RecordsDeps } from './service.ts';
+export { recordRoutes, type RecordRouteDeps } from './routes/index.ts';

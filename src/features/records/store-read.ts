@@ -31,7 +31,8 @@ export interface PageQuery extends RecordPlace {
 }
 
 const COLUMNS = 'id, position, first_position, deleted, pruned_at, bytes, external_id, sealed';
-const WANTED = 'CASE WHEN deleted THEN $7 WHEN position = first_position THEN $8 ELSE $9 END';
+const WANTED =
+  'CASE WHEN deleted THEN $7::boolean WHEN position = first_position THEN $8::boolean ELSE $9::boolean END';
 
 const BY_FEED = (wanted: string): string => `SELECT ${COLUMNS} FROM record
   WHERE environment_id = $1 AND position > $4 AND model_id =

@@ -29,7 +29,7 @@ const size: Rule = {
 
 const GRAB_BAG = /(^|-)(utils?|helpers?|common|misc|shared|lib|stuff|manager)(-|$)/;
 const VERBS = new Set(
-  'get list create update delete set patch put import merge start finish read post send revoke disconnect connect renew refresh check end cancel replay show open serve introspect confirm submit complete record save'.split(' '), // prettier-ignore
+  'get list create update delete set patch put import merge start finish read post send revoke disconnect connect renew refresh check end cancel replay show open serve introspect confirm submit complete record save prune trigger'.split(' '), // prettier-ignore
 );
 
 const names: Rule = {
