@@ -11,6 +11,7 @@ import type { Output } from '../index.ts';
 export function addMigrateCommand(program: Command, output: Output): void {
   program
     .command('migrate')
+    .summary('bring the database in DATABASE_URL up to date')
     .description('bring the database in DATABASE_URL up to date (a start does it too)')
     .option('--json', 'print JSON')
     .action(async (options: { json?: boolean }) => {

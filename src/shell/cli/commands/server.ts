@@ -18,10 +18,12 @@ export function addServerCommands(program: Command, output: Output, done: (exitC
   };
   program
     .command('dev')
+    .summary('run everything on this machine')
     .description('run everything on this machine: server, PostgreSQL, emulators, example integrations')
     .action(run('dev'));
   program
     .command('start')
+    .summary('run a node in production')
     .description('run a node in production: no emulators, no examples; needs HAWSER_ENCRYPTION_KEY')
     .action(run('start'));
 }
