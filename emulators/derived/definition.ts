@@ -6,8 +6,9 @@ import type { Json } from '../engine/types.ts';
 import { apiHabit, restSlice } from './api.ts';
 import { installPage } from './app-install.ts';
 import { authorizeHabit } from './authorize.ts';
+import { customerForm } from './customer.ts';
 import { disconnectHabit } from './disconnect.ts';
-import { machineHabit } from './machine.ts';
+import { machineHabit, signingAlgorithm } from './machine.ts';
 import { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
 import { oauth1Authorize } from './oauth1.ts';
 import { tokenHabit } from './token.ts';
@@ -84,8 +85,14 @@ export function deriveDefinition(spec: ProviderSpec, settings: Readonly<Record<s
         users: [{ fullName: 'Bo Second', email: 'bo@second.example' }],
       },
     ],
+    ...(hasOwnForm(spec) && { form: (account) => customerForm(spec, account, signingAlgorithm(spec, settings)) }),
     rest: restSlice(spec, oauth2, settings),
   };
+}
+
+/** Modes whose form has other values than one key pair. */
+function hasOwnForm({ authMode }: ProviderSpec): boolean {
+  return ['OAUTH2_CC', 'JWT', 'TWO_STEP', 'AWS_SIGV4'].includes(authMode);
 }
 
 function pagesOf(

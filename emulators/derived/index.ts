@@ -11,9 +11,7 @@ import { createHandle, type EmulatorHandle } from '../engine/handle.ts';
 import type { HttpRequest } from '../engine/http.ts';
 import type { EmulatorLog, Mount } from '../engine/mount.ts';
 import { startEngine } from '../engine/server.ts';
-import { customerForm } from './customer.ts';
 import { deriveDefinition } from './definition.ts';
-import { signingAlgorithm } from './machine.ts';
 
 export { deriveDefinition } from './definition.ts';
 export { FOREIGN_ORIGIN_KNOB, TOKEN_PLACE_KNOB } from './knobs.ts';
@@ -89,13 +87,13 @@ export async function startDerived(
     },
   });
   const handles = new Map<string, DerivedHandle>();
-  const open = (spec: ProviderSpec, mount: Mount, given: Readonly<Record<string, string>>): DerivedHandle => {
+  const open = (spec: ProviderSpec, mount: Mount): DerivedHandle => {
     const handle: DerivedHandle = {
       ...createHandle(mount),
       seen: () => [...(seen.get(mount.definition.name) ?? [])],
       customer() {
         const [account] = mount.state.accounts.values();
-        return account === undefined ? {} : customerForm(spec, account, signingAlgorithm(spec, given));
+        return account === undefined ? {} : (mount.definition.form?.(account) ?? {});
       },
     };
     handles.set(spec.name, handle);
@@ -103,7 +101,7 @@ export async function startDerived(
   };
   for (const spec of list) {
     const mount = engine.mounts.get(spec.emulator ?? spec.name);
-    if (mount !== undefined) open(spec, mount, withDefaults(spec, settings[spec.name] ?? {}));
+    if (mount !== undefined) open(spec, mount);
   }
   return {
     url: engine.url,
@@ -115,8 +113,7 @@ export async function startDerived(
     change(provider, given) {
       const spec = list.find(({ name }) => name === provider);
       if (spec === undefined) throw new Error(`No emulator of "${provider}" was started.`);
-      const whole = withDefaults(spec, given);
-      return open(spec, engine.open(deriveDefinition(spec, whole)), whole);
+      return open(spec, engine.open(deriveDefinition(spec, withDefaults(spec, given))));
     },
     close: () => engine.close(),
   };

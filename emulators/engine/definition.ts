@@ -185,5 +185,7 @@ export interface EmulatorDefinition {
   knobs: { own: KnobSpec[]; defaults: Record<string, Json> };
   assumptions: Assumption[];
   accounts: SeedAccount[];
+  /** What the owner of an account types into the provider's form. Default: the account's key pair. */
+  form?(account: Account): Record<string, string>;
   rest: RestSlice;
 }

@@ -91,7 +91,7 @@ function accounts(mount: Mount): Html {
             <dt>Account id</dt>
             <dd><code>${account.id}</code></dd>
             <dt>Own API key</dt>
-            <dd>${keyText(account)}</dd>
+            <dd>${keyText(mount, account)}</dd>
             <dt>State</dt>
             <dd>
               ${
@@ -142,7 +142,11 @@ function accounts(mount: Mount): Html {
   </section>`;
 }
 
-function keyText(account: Account): Html {
+function keyText(mount: Mount, account: Account): Html {
+  const form = mount.definition.form?.(account);
+  if (form !== undefined) {
+    return html`${Object.entries(form).map(([name, value]) => html`${name} <code>${value}</code><br />`)}`;
+  }
   const { publishableKey, secretKey } = account.apiKey ?? { publishableKey: '', secretKey: '' };
   return html`<code>${publishableKey}</code> secret <code>${secretKey}</code>`;
 }

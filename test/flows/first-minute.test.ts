@@ -124,6 +124,35 @@ describe('a provider without an emulator of its own', () => {
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
   };
 
+  it('is connected by its form, with what its developer page shows', async () => {
+    const integration = { provider: 'paypal', unique_key: 'paypal', custom: { emulated: 'true' } };
+    expect((await api('POST', '/integrations', integration)).status).toBe(200);
+    const page = await (await fetch(`${file.url}/`)).text();
+    const developer = `${file.emulatorUrl}/paypal/developer`;
+    expect(page).toContain(developer);
+    const shown = await (await fetch(developer)).text();
+    const [, id] = /client_id <code>([^<]+)</.exec(shown) ?? [];
+    const [, secret] = /client_secret <code>([^<]+)</.exec(shown) ?? [];
+    const pressed = await fetch(`${file.url}/dev/connect`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { origin: file.url, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ integration: 'paypal' }),
+    });
+    const link = new URL(pressed.headers.get('location') ?? '');
+    expect([pressed.status, link.pathname]).toEqual([303, '/connect-ui/']);
+    const query = new URLSearchParams({ connect_session_token: link.searchParams.get('session_token') ?? '' });
+    const submit = async (body: object) => {
+      const headers = { 'content-type': 'application/json' };
+      const url = `${file.url}/oauth2/auth/paypal?${query}`;
+      const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    expect((await submit({ client_id: id, client_secret: 'guessed' })).status).toBe(400);
+    const saved = await submit({ client_id: id, client_secret: secret });
+    expect(saved).toMatchObject({ status: 200, body: { connectionId: expect.any(String) } });
+  });
+
   it.each([
     ['github', { credentials: { type: 'OAUTH2', client_id: 'my-app', client_secret: 'my-secret' } }],
     // Tells its account by a second call.

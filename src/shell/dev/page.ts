@@ -20,7 +20,14 @@ export interface ProxiedCall {
 export interface DevPage {
   url: string;
   emulatorUrl: string | undefined;
-  integrations: { key: string; displayName: string; about: string; emulated: boolean }[];
+  integrations: {
+    key: string;
+    displayName: string;
+    about: string;
+    emulated: boolean;
+    /** Page of the emulator that plays it, when it runs here. */
+    developerUrl: string | undefined;
+  }[];
   connections: DevConnection[];
   /** The call that shows the connected account; undefined before the first connection. */
   call: ProxiedCall | undefined;
@@ -97,7 +104,7 @@ function renderIntegration(one: DevPage['integrations'][number]): string {
     ? `<div class="row"><form method="post" action="/dev/connect">${hidden}<button class="quiet">Connect</button></form>
 <form method="post" action="/dev/connect">${hidden}<input type="hidden" name="consent" value="ask"><button class="quiet">Connect, with its consent page</button></form></div>`
     : '';
-  return `<tr><td><code>${e(one.key)}</code> ${one.emulated ? '<span class="badge">emulated</span>' : ''}</td><td>${e(one.about)}</td><td>${buttons}</td></tr>`;
+  return `<tr><td><code>${e(one.key)}</code> ${one.emulated ? '<span class="badge">emulated</span>' : ''}</td><td>${e(one.about)}${one.developerUrl === undefined ? '' : ` · <a href="${e(one.developerUrl)}">emulator</a>`}</td><td>${buttons}</td></tr>`;
 }
 
 function renderConnections(connections: DevConnection[]): string {

@@ -39,6 +39,9 @@ const SHOWN_CALLS: Record<string, { method: string; path: string }> = {
   checkbook: { method: 'GET', path: '/v3/user' },
 };
 
+/** Modes in which the customer goes to a page of the provider. */
+const WITH_PAGE: readonly string[] = ['OAUTH2', 'OAUTH1', 'APP'];
+
 /** Enough for a first look. */
 const CONNECTIONS_SHOWN = 20;
 
@@ -116,6 +119,7 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
             displayName: one.displayName ?? one.provider.displayName,
             about: SEEDED.find((seed) => seed.key === one.uniqueKey)?.about ?? one.provider.summary,
             emulated: one.emulated,
+            developerUrl: developerUrlOf(one.emulated ? deps.play(one) : undefined),
           })),
           connections: connections.map((one) => ({
             connectionId: one.connectionId,
@@ -133,6 +137,10 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
       };
     },
   });
+}
+
+function developerUrlOf(handle: EmulatorHandle | undefined): string | undefined {
+  return handle === undefined ? undefined : `${handle.url}/developer`;
 }
 
 /** A click: starts an ordinary flow; with an emulator in this process its user says yes without a page. */
@@ -156,6 +164,8 @@ function connectRoute(deps: DevDeps): Route {
         end_user: { id: 'dev-user', display_name: 'You' },
         allowed_integrations: [integration.uniqueKey],
       });
+      // A form is filled in on the Connect page; the developer page of the emulator shows what to type.
+      if (!WITH_PAGE.includes(integration.provider.authMode)) return { redirect: session.connectLink, status: 303 };
       const flow = await services.connect.startFlow({
         key: integration.uniqueKey,
         query: readBrowserQuery({ connect_session_token: session.token }),

@@ -88,8 +88,8 @@ export async function runNode(
       environments: {},
       dashboardPassword: password,
     };
-    let callbackUrl = '';
-    const play = emulators && createPlayer({ emulators, callbackUrl: () => callbackUrl, log });
+    let hawserUrl = '';
+    const play = emulators && createPlayer({ emulators, url: () => hawserUrl, log });
     const hawser = await startHawser({
       config: { ...config, dashboardPassword: config.dashboardPassword ?? (isDev ? password : undefined) },
       db: database.db,
@@ -113,13 +113,13 @@ export async function runNode(
         : undefined,
     });
     closers.push(() => hawser.close());
-    callbackUrl = new URL('/oauth/callback', hawser.url).href;
+    hawserUrl = hawser.url;
 
     const { entries, created } = await ensureEnvironments(hawser.services.environments, known);
     file.url = hawser.url;
     file.environments = entries;
     if (emulators !== undefined) {
-      await seedDev(hawser.services, emulators, callbackUrl);
+      await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
     }
     // Last: a script that sees the file finds everything there.
     await writeHawserFile(config.dataDir, file);
