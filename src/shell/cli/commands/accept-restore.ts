@@ -7,6 +7,7 @@ import type { Output } from '../index.ts';
 export function addAcceptRestoreCommand(program: Command, output: Output): void {
   program
     .command('accept-restore')
+    .summary('end the quarantine of a restored database')
     .description('end the quarantine of a restored database: this copy is the one that goes on')
     .option('--json', 'print JSON')
     .addHelpText(

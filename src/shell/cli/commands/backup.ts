@@ -15,6 +15,7 @@ import { createProgressBar } from '../progress.ts';
 export function addBackupCommands(program: Command, output: Output): void {
   program
     .command('backup <file>')
+    .summary('write everything into one file')
     .description('write everything of the database into one file, while nodes run')
     .option('--json', 'print JSON')
     .addHelpText(

@@ -15,7 +15,12 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 
 /** `call`: one request to a provider's API through the proxy. */
 export function addCallCommand(program: Command, output: Output, done: (exitCode: number) => void): void {
-  withServerOptions(program.command('call').description('one request to the provider’s API through the proxy'))
+  withServerOptions(
+    program
+      .command('call')
+      .summary('one request to a provider through the proxy')
+      .description('one request to the provider’s API through the proxy'),
+  )
     .argument('<method>', METHODS.join(', '), readMethod)
     .argument('<path>', 'path at the provider, with query: /v1/account')
     .requiredOption('-i, --integration <key>', 'integration')

@@ -23,6 +23,7 @@ const LABELS = { check: 'Checking', backup: 'Reading', restore: 'Writing' } as c
 export function addRestoreCommand(program: Command, output: Output): void {
   program
     .command('restore <file>')
+    .summary('fill an empty database from a backup')
     .description('fill an empty database from a backup; it starts in quarantine')
     .option('--json', 'print JSON')
     .addHelpText(
