@@ -24,6 +24,7 @@ import type { Keyring } from '../platform/keyring/index.ts';
 import { armKillPoint, noKillPoints } from '../platform/kill-points.ts';
 import type { Database } from '../platform/postgres/index.ts';
 import { createUpstream, normalizePair } from '../platform/upstream/index.ts';
+import { createFunctionServices, functionServiceRoutes, startFunctionServices } from './functions.ts';
 import { createServer, type MountedRoute } from './http/server.ts';
 import { landingRoutes } from './http/landing.ts';
 
@@ -77,6 +78,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     clock,
     userAgent: `hawser/${options.version}`,
   });
+  const nodeId = randomId();
   const environments = await createEnvironments({ db, keyring, clock, log });
   const { vault } = environments;
   // Before anything that could call a provider.
@@ -110,7 +112,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connections,
     activity,
     killPoints,
-    nodeId: randomId(),
+    nodeId,
     spoolDir: `${config.dataDir}/spool`,
     isQuarantined,
     ...options.refresh,
@@ -143,7 +145,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     returnOrigins: config.returnOrigins,
     connectFrameAncestors: config.frameAncestors,
   });
-  return {
+  const core = {
     clock,
     log,
     db,
@@ -159,6 +161,8 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connect,
     publicUrl,
   };
+  const ran = await createFunctionServices(core, { config, killPoints, nodeId, serverUrl: () => publicUrl().origin });
+  return { ...core, ...ran };
 }
 
 /** Starts one node. Errors: {@link StartupError} for everything a person can repair. */
@@ -195,6 +199,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...connect.routes,
+    ...functionServiceRoutes(services, services),
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
   ];
   const { app, routes: mounted } = await createServer({
@@ -249,6 +254,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const stopRecovery = recovery.start();
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
+  const stopFunctions = startFunctionServices(services);
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     connect.sweep().catch((error: unknown) => log.warn('sweep of connect flows failed', { error: errorText(error) }));
   });
@@ -262,6 +268,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     close() {
       closing ??= (async () => {
         stopSweep();
+        await stopFunctions();
         stopCredentials();
         await stopDisconnects();
         await sockets.close();
@@ -277,7 +284,10 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
 }
 
 /** Finishes what is under way and writes what is queued; then lets go of every socket. */
-async function closeServices({ clock, credentials, connections, activity, upstream }: Services): Promise<void> {
+async function closeServices(services: Services): Promise<void> {
+  const { clock, credentials, connections, activity, upstream, calls, sandbox } = services;
+  await calls.settled();
+  await sandbox.close();
   await credentials.drain();
   await connections.close();
   await activity.close();

@@ -17,7 +17,7 @@ import type { LogWriter } from './logs.ts';
 import type { Run, RunContext, RunHooks, RunKind, RunResult } from './model.ts';
 import { createRedactor, type Redactor } from './redact.ts';
 import { errorDetails, openJson, publicError, sealJson } from './sealed.ts';
-import { addCounts, endRun, holdLease, requeueRun, selectSealed, toRun, type RunRow } from './store.ts';
+import { addCounts, endRun, holdLease, requeueRun, selectSealed, toRun, type Ended, type RunRow } from './store.ts';
 import { releaseLocks } from './store-state.ts';
 
 export interface PerformDeps {
@@ -251,30 +251,32 @@ async function settleOnce(
   const kindHooks = deps.hooks.get(row.kind);
   const finished =
     scene !== undefined && kindHooks?.tells?.(scene.context.run) !== false ? kindHooks?.finished : undefined;
-  const end = async (sql: Sql): Promise<Date> => {
+  const end = async (sql: Sql): Promise<Ended> => {
     const at = await endRun(sql, { ...lease, state, outputSealed, error });
     if (at !== undefined) return at;
     // The commit of an earlier try may have come through although nobody heard of it.
     const now = await selectSealed(sql, row.environment_id, row.id);
-    if (now?.lease_epoch === held.epoch && now.finished_at !== null) return now.finished_at;
+    if (now?.lease_epoch === held.epoch && now.finished_at !== null) {
+      return { finished_at: now.finished_at, counts: now.counts };
+    }
     throw runErrors.fail('run_superseded');
   };
-  let finishedAt: Date;
-  if (finished === undefined && scene?.hasLocks !== true) finishedAt = await end(db);
+  let ended: Ended;
+  if (finished === undefined && scene?.hasLocks !== true) ended = await end(db);
   else {
-    finishedAt = await db.transaction(async (tx) => {
+    ended = await db.transaction(async (tx) => {
       const at = await end(tx);
       await releaseLocks(tx, { environmentId: row.environment_id, runId: row.id });
       if (finished !== undefined && scene !== undefined) {
         const told = result.ok
           ? ({ ok: true } as const)
           : ({ ok: false, error: result.error, cancelled: state === 'cancelled' } as const);
-        await finished(tx, scene.context, told);
+        await finished(tx, { ...scene.context, run: toRun({ ...row, state, error, ...at }) }, told);
       }
       return at;
     });
   }
-  return toRun({ ...row, state, error, finished_at: finishedAt });
+  return toRun({ ...row, state, error, ...ended });
 }
 
 /** Undefined: this was the last try. */

@@ -172,17 +172,23 @@ export interface Ending {
   error: { code: string; message: string } | null;
 }
 
+/** What an ended run has come to. */
+export interface Ended {
+  finished_at: Date;
+  counts: Run['counts'];
+}
+
 /** Ends a run that this node still holds. Resolves to false when it does not. */
-export async function endRun(sql: Sql, end: Ending): Promise<Date | undefined> {
-  const rows = await sql.query<{ finished_at: Date }>(
+export async function endRun(sql: Sql, end: Ending): Promise<Ended | undefined> {
+  const rows = await sql.query<Ended>(
     `UPDATE run SET state = $5, output_sealed = $6, error = $7, lease_owner = NULL, lease_until = NULL,
        finished_at = clock_timestamp()
      WHERE environment_id = $1 AND id = $2 AND lease_owner = $3 AND lease_epoch = $4 AND state = 'running'
-     RETURNING finished_at`,
+     RETURNING finished_at, counts`,
     [end.environmentId, end.id, end.owner, end.epoch, end.state, end.outputSealed, jsonOf(end.error)],
     'run-end',
   );
-  return rows[0]?.finished_at;
+  return rows[0];
 }
 
 /** Puts a run that this node still holds back into the queue. */

@@ -1,0 +1,84 @@
+/** The part of a node that runs the app's own code: records, functions, runs, actions, syncs. */
+import type { Route } from '../base/route.ts';
+import type { Config } from '../config.ts';
+import { actionRoutes, createActions } from '../features/actions/index.ts';
+import { createFunctions, functionRoutes } from '../features/functions/index.ts';
+import { createScriptCalls } from '../features/proxy/index.ts';
+import { createRecords, recordRoutes } from '../features/records/index.ts';
+import { createRuns, runRoutes } from '../features/runs/index.ts';
+import { createSyncs, scriptSyncControl, syncRoutes } from '../features/syncs/index.ts';
+import type { KillPoints } from '../platform/kill-points.ts';
+import { createSandbox } from '../platform/sandbox/index.ts';
+import type { Services } from './node.ts';
+
+/** What a node has before it can run functions. */
+export type CoreServices = Pick<
+  Services,
+  | 'clock'
+  | 'log'
+  | 'db'
+  | 'upstream'
+  | 'environments'
+  | 'activity'
+  | 'integrations'
+  | 'connections'
+  | 'credentials'
+  | 'recovery'
+>;
+
+export type FunctionServices = Awaited<ReturnType<typeof createFunctionServices>>;
+
+export async function createFunctionServices(
+  core: CoreServices,
+  options: { config: Config; killPoints: KillPoints; nodeId: string; serverUrl: () => string },
+) {
+  const { clock, log, db, environments, integrations, connections, credentials } = core;
+  const { vault } = environments;
+  const records = createRecords({ db, vault, clock, log });
+  const functions = await createFunctions({ db, integrations, log });
+  const sandbox = createSandbox({ clock, log });
+  const calls = createScriptCalls({ ...core, baseUrlOverride: { allow: options.config.baseUrlOverride } });
+  const runs = await createRuns({
+    ...core,
+    vault,
+    functions,
+    sandbox,
+    calls,
+    killPoints: options.killPoints,
+    nodeId: options.nodeId,
+    serverUrl: options.serverUrl,
+    syncControl: () => scriptSyncControl(syncs),
+    webhookUrl: () => undefined,
+  });
+  const actions = createActions({ db, clock, log, integrations, connections, credentials, functions, runs });
+  const syncs = createSyncs({ db, clock, log, connections, integrations, functions, records, runs });
+  return { records, functions, sandbox, calls, runs, actions, syncs };
+}
+
+export function functionServiceRoutes(core: CoreServices, services: FunctionServices): Route[] {
+  const { db, integrations, connections } = core;
+  const { records, functions, runs, actions, syncs } = services;
+  return [
+    ...recordRoutes({ records, integrations, connections }),
+    ...functionRoutes({ functions, integrations }),
+    ...runRoutes({ db, runs, integrations, connections }),
+    ...actionRoutes({ actions, runs, functions, integrations }),
+    ...syncRoutes({ syncs, integrations, connections }),
+  ];
+}
+
+/**
+ * Takes up work until the returned function has resolved. In quarantine nothing runs: a restored database may tell of
+ * work that was done long ago.
+ */
+export function startFunctionServices(services: FunctionServices): () => Promise<void> {
+  const { records, runs, syncs } = services;
+  const stopRetention = records.start();
+  const stopRuns = runs.start();
+  const stopSchedules = syncs.startSchedules();
+  return async () => {
+    await stopSchedules();
+    await stopRuns();
+    await stopRetention();
+  };
+}
