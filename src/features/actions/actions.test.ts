@@ -1,18 +1,13 @@
+/** Actions over HTTP and by the published client, in real sandboxes. */
 import { Nango } from '@nangohq/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../../../test/support/app.ts';
-import type { Route } from '../../base/route.ts';
-import type { Runs } from '../runs/index.ts';
-import { createRuns } from '../runs/index.ts';
-import { failWith, makeConnection, runsDeps, Scripts } from '../runs/runs.test-support.ts';
-import { runRoutes } from '../runs/index.ts';
-import { actionRoutes, createActions } from './index.ts';
+import type { Environment } from '../../base/route.ts';
+import type { FunctionDefinition } from '../functions/index.ts';
 
 let app: TestApp;
-let runs: Runs;
-let stop: () => Promise<void>;
 let nango: Nango;
-const scripts = new Scripts();
+let environmentId: number;
 const at = { 'connection-id': 'acme', 'provider-config-key': 'xref' };
 const INPUT = {
   type: 'object',
@@ -21,40 +16,21 @@ const INPUT = {
   additionalProperties: false,
 };
 
-beforeAll(async () => {
-  // Routes are mounted before the services they need are there: they wait for these.
-  const late: Route[] = [];
-  let ready: Promise<void> | undefined;
-  app = await startTestApp({
-    devRoutes: (services) => {
-      ready = createRuns(runsDeps(services, scripts)).then((made): void => {
-        runs = made;
-        const actions = createActions({ ...services, functions: scripts.functions, runs });
-        late.push(
-          ...actionRoutes({ ...services, actions, runs, functions: scripts.functions }),
-          ...runRoutes({ ...services, runs }),
-        );
-      });
-      const never = {} as Runs;
-      const shapes = [
-        ...actionRoutes({ ...services, actions: {} as never, runs: never, functions: scripts.functions }),
-        ...runRoutes({ ...services, runs: never }),
-      ];
-      return shapes.map((shape, index) => ({ ...shape, handle: (request) => (late[index] as Route).handle(request) }));
-    },
-  });
-  await ready;
-  stop = runs.start();
-  nango = new Nango({ host: app.url, secretKey: app.apiKey });
-  const { integration } = await makeConnection(app, 'xref', 'acme', 'secret-token-of-acme');
-  scripts.add(integration, 'action', 'constant', async () => ({ ok: 1 }));
-  scripts.add(integration, 'action', 'echo', async ({ input }) => input ?? null);
-  scripts.add(
-    integration,
-    'action',
-    'greet',
-    async ({ input }) => ({ text: `hi ${(input as { name: string }).name}` }),
-    {
+interface Deployed {
+  name: string;
+  /** Body of `exec(nango, input)`. */
+  exec: string;
+  definition?: Partial<FunctionDefinition>;
+  kind?: 'action' | 'on-event';
+}
+
+const ACTIONS: Deployed[] = [
+  { name: 'constant', exec: 'return { ok: 1 };' },
+  { name: 'echo', exec: 'return input ?? null;' },
+  {
+    name: 'greet',
+    exec: 'return { text: `hi ${input.name}` };',
+    definition: {
       input: 'ActionInput_xref_greet',
       models: ['Greeting'],
       jsonSchema: {
@@ -65,35 +41,84 @@ beforeAll(async () => {
         },
       },
     },
-  );
-  scripts.add(integration, 'action', 'lax', async () => 7, {
-    input: 'In',
-    metadata: { validation: 'off' },
-    jsonSchema: { definitions: { In: INPUT } },
+  },
+  {
+    name: 'lax',
+    exec: 'return 7;',
+    definition: { input: 'In', metadata: { validation: 'off' }, jsonSchema: { definitions: { In: INPUT } } },
+  },
+  {
+    name: 'throws',
+    exec: "throw new nango.ActionError({ type: 'credits', message: 'Not enough credits' });",
+  },
+  {
+    name: 'leaky',
+    exec: `const token = await nango.getToken();
+      await nango.log('using ' + token);
+      throw new Error('bad ' + token);`,
+  },
+  {
+    name: 'flaky',
+    exec: `const metadata = await nango.getMetadata();
+      const tries = (metadata?.tries ?? 0) + 1;
+      await nango.updateMetadata({ tries });
+      if (tries < 2) throw new Error('first');
+      return { tries };`,
+  },
+];
+
+/** Deploys beside what is there. */
+async function deploy(functions: Deployed[]): Promise<void> {
+  await app.services.functions.deploy(environmentId, {
+    scope: { mode: 'none' },
+    source: 'repo',
+    functions: functions.map(({ name, exec, kind = 'action', definition }) => ({
+      integrationKey: 'xref',
+      kind,
+      name,
+      code: {
+        js: `exports.default = { type: '${kind === 'action' ? kind : 'onEvent'}', exec: async (nango, input) => { ${exec} } };`,
+        ts: '',
+      },
+      definition: {
+        models: [],
+        autoStart: false,
+        trackDeletes: false,
+        endpoints: [],
+        webhookSubscriptions: [],
+        jsonSchema: undefined,
+        features: [],
+        attributes: {},
+        metadata: {},
+        ...definition,
+      },
+    })),
   });
-  scripts.add(integration, 'action', 'throws', async () => {
-    throw failWith('action_script_runtime_error', 'Not enough credits', {
-      type: 'credits',
-      message: 'Not enough credits',
+}
+
+beforeAll(async () => {
+  app = await startTestApp();
+  nango = new Nango({ host: app.url, secretKey: app.apiKey });
+  const { environments, integrations, connections, credentials } = app.services;
+  environmentId = ((await environments.byName('dev')) as Environment).id;
+  const integration = await integrations.byKey(environmentId, 'xref');
+  await app.db.transaction(async (tx) => {
+    const { connection } = await connections.upsert(tx, {
+      environmentId,
+      integrationId: (integration as { id: number }).id,
+      connectionId: 'acme',
+      connectionConfig: {},
+    });
+    await credentials.write(tx, {
+      connection,
+      credential: { type: 'OAUTH2', access_token: 'secret-token-of-acme', raw: {} },
+      facts: { scope: undefined, expiresAt: undefined },
     });
   });
-  scripts.add(integration, 'action', 'leaky', async ({ host }) => {
-    const live = (await host('getConnection', [null, null, {}])) as { credentials: { access_token: string } };
-    await host('log', [[{ level: 'info', message: `using ${live.credentials.access_token}`, at: new Date(0) }]]);
-    throw failWith('script_internal_error', `bad ${live.credentials.access_token}`);
-  });
-  let flaky = 0;
-  scripts.add(integration, 'action', 'flaky', async () => {
-    flaky += 1;
-    if (flaky < 2) throw failWith('script_internal_error', 'first');
-    return { tries: flaky };
-  });
+  await deploy(ACTIONS);
 });
 
-afterAll(async () => {
-  await stop();
-  await app.close();
-});
+afterAll(() => app.close());
 
 async function whenEnded(id: string): Promise<void> {
   await expect

@@ -66,6 +66,8 @@ const ABORTED: Readonly<Record<NonNullable<HeldRun['reason']>, ScriptFailure>> =
   stopping: { code: 'script_aborted', message: 'The server was stopped while the function ran.' },
 };
 
+/** What scripts say with `nango.log` is kept unless they ask for less: lines are bounded and go after 15 days. */
+const LOGGER_LEVEL = 'info';
 /** The end of a run is tried this often while the database is away; then the lease runs out. */
 const END_TRIES = 6;
 const END_WAIT_MS = 500;
@@ -161,7 +163,7 @@ async function runScript(
     nangoConnectionId: connection.id,
     runId: run.uuid,
     attributes: fn.definition.attributes,
-    ...(isLevel(level) && { loggerLevel: level }),
+    loggerLevel: isLevel(level) ? level : LOGGER_LEVEL,
     ...(prepared?.context as Partial<ScriptContext> | undefined),
   };
   const host: HostRun = {

@@ -1,16 +1,15 @@
-/** Runs for tests: a whole server beside them, functions written as plain closures, a sandbox that calls these. */
+/** Runs for tests: functions written as plain closures, and a sandbox that calls these. */
 import type { Sandbox, SandboxRun } from '../../platform/sandbox/index.ts';
+import type { CoreNode } from '../../../test/support/build.ts';
 import { HawserError } from '../../base/errors.ts';
 import { randomId } from '../../base/ids.ts';
+import { silentLog } from '../../base/log.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { noKillPoints } from '../../platform/kill-points.ts';
-import type { Database } from '../../platform/postgres/index.ts';
-import type { Services } from '../../shell/node.ts';
-import type { TestApp } from '../../../test/support/app.ts';
-import type { Connection } from '../connections/index.ts';
 import type { DeployedFunction, FunctionDefinition, FunctionKind, Functions } from '../functions/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import { createScriptCalls } from '../proxy/index.ts';
-import { createRuns, type RunsDeps } from './index.ts';
+import type { RunsDeps } from './index.ts';
 
 export interface ScriptedCall {
   input: unknown;
@@ -115,72 +114,24 @@ export function failWith(code: string, message: string, payload?: unknown): Haws
   return new HawserError(code, { status: 500, message }, { payload });
 }
 
-/** Everything a node gives to runs; `db` of its own for a second node. */
+/** Everything a node gives to runs. */
 export function runsDeps(
-  services: Services,
+  node: Omit<CoreNode, 'disconnect' | 'spoolDir'>,
   scripts: Pick<Scripts, 'functions' | 'sandbox'>,
-  more: Partial<RunsDeps> & { db?: Database } = {},
+  more: Partial<RunsDeps> = {},
 ): RunsDeps {
-  const { clock, log, upstream, environments, integrations, connections, credentials, activity } = services;
-  const db = more.db ?? services.db;
+  const shared = { ...node, clock: systemClock, log: silentLog };
   return {
-    db,
-    clock,
-    log,
-    vault: environments.vault,
-    environments,
-    integrations,
-    connections,
-    credentials,
-    upstream,
+    ...shared,
+    vault: node.environments.vault,
     functions: scripts.functions,
     sandbox: scripts.sandbox,
-    calls: createScriptCalls({
-      db,
-      clock,
-      log,
-      upstream,
-      integrations,
-      connections,
-      credentials,
-      activity,
-      baseUrlOverride: { allow: [] },
-    }),
+    calls: createScriptCalls({ ...shared, baseUrlOverride: { allow: [] } }),
     killPoints: noKillPoints,
     nodeId: randomId(),
     syncControl: () => undefined,
     webhookUrl: () => undefined,
-    serverUrl: () => services.publicUrl().origin,
+    serverUrl: () => 'http://localhost:3003',
     ...more,
   };
 }
-
-/** A living connection with a credential, without asking a provider. */
-export async function makeConnection(
-  app: Pick<TestApp, 'services' | 'db'>,
-  integrationKey: string,
-  connectionId: string,
-  token = `token-${randomId()}`,
-): Promise<{ integration: Integration; connection: Connection; token: string }> {
-  const { environments, integrations, connections, credentials } = app.services;
-  const environment = await environments.byName('dev');
-  const environmentId = (environment as { id: number }).id;
-  const integration = (await integrations.byKey(environmentId, integrationKey)) as Integration;
-  const connection = await app.db.transaction(async (tx) => {
-    const made = await connections.upsert(tx, {
-      environmentId,
-      integrationId: integration.id,
-      connectionId,
-      connectionConfig: {},
-    });
-    await credentials.write(tx, {
-      connection: made.connection,
-      credential: { type: 'OAUTH2', access_token: token, raw: { access_token: token } },
-      facts: { scope: undefined, expiresAt: undefined },
-    });
-    return made.connection;
-  });
-  return { integration, connection, token };
-}
-
-export { createRuns };

@@ -27,7 +27,7 @@ export async function selectDueEnvironments(sql: Sql): Promise<number[]> {
 
 /**
  * Takes at most `limit` runs: the oldest of each lane that has none running, beginning behind lane `after` of each
- * environment, so that every lane has its turn. Errors: unique violation when another node was faster on a lane.
+ * environment, so that every lane has its turn; `lastLane` is where to go on. Errors: unique violation when another node was faster on a lane.
  */
 export async function claimRuns(
   sql: Sql,
@@ -42,7 +42,7 @@ export async function claimRuns(
                ORDER BY q.lane LIMIT 1), lanes.n + 1
        FROM lanes WHERE lanes.lane IS NOT NULL AND lanes.n < $5),
      heads AS (
-       SELECT lanes.lane, head.id, head.run_at FROM lanes, LATERAL (
+       SELECT lanes.lane, head.id FROM lanes, LATERAL (
          SELECT q.id, q.run_at FROM run q
          WHERE q.environment_id = $1 AND q.state = 'queued' AND q.lane = lanes.lane
          ORDER BY q.run_at, q.id LIMIT 1) head
@@ -52,14 +52,15 @@ export async function claimRuns(
      taken AS (
        SELECT q.id FROM run q JOIN heads ON heads.id = q.id
        WHERE q.environment_id = $1 AND q.state = 'queued'
-       ORDER BY heads.run_at, q.id LIMIT $6 FOR NO KEY UPDATE OF q SKIP LOCKED),
+       ORDER BY heads.lane LIMIT $6 FOR NO KEY UPDATE OF q SKIP LOCKED),
      claimed AS (
        UPDATE run r SET state = 'running', lease_owner = $3, lease_epoch = lease_epoch + 1, attempts = attempts + 1,
          lease_until = clock_timestamp() + $4::float8 * interval '1 millisecond',
          started_at = coalesce(started_at, clock_timestamp())
        FROM taken WHERE r.environment_id = $1 AND r.id = taken.id
        RETURNING ${RUN_COLUMNS}, r.input_sealed)
-     SELECT claimed.*, claimed.id AS row_id, (SELECT max(lane) FROM lanes) AS last_lane
+     SELECT claimed.*, claimed.id AS row_id, CASE WHEN (SELECT count(*) FROM claimed) = $6
+       THEN (SELECT max(lane) FROM claimed) ELSE (SELECT max(lane) FROM lanes) END AS last_lane
      FROM (SELECT 1) one LEFT JOIN claimed ON true`,
     [claim.environmentId, claim.after, claim.owner, claim.leaseMs, claim.lanes, claim.limit],
     'run-claim',
