@@ -1,5 +1,5 @@
 /** Rows in bulk, in the form that the program gives them, for the growth benchmark. */
-import type { Database } from '../../src/platform/postgres/index.ts';
+import type { Sql } from '../../src/platform/postgres/index.ts';
 
 /** Size of a sealed OAuth2 credential with a token of some hundred characters. */
 const SEALED_BYTES = 600;
@@ -10,7 +10,7 @@ const BATCH = 50_000;
  * sweep in the next days. Resolves to the row ids of `samples` of them, chosen anew and spread evenly.
  */
 export async function growTo(
-  db: Database,
+  db: Sql,
   wanted: { environmentId: number; integrationId: number; connections: number; samples: number },
 ): Promise<number[]> {
   const { environmentId, integrationId } = wanted;
@@ -57,7 +57,7 @@ export async function growTo(
 }
 
 /** What autovacuum and the checkpointer do within minutes, at once: their work is not what is measured. */
-async function settle(db: Database): Promise<void> {
+async function settle(db: Sql): Promise<void> {
   await db.query('VACUUM ANALYZE connection');
   await db.query('VACUUM ANALYZE credential');
   await db.query('CHECKPOINT');

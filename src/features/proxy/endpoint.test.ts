@@ -232,3 +232,24 @@ describe('path tricks', () => {
     );
   });
 });
+
+describe('a plain path', () => {
+  const letters = [...`abcXYZ019_~!$&'()*+,=:@-`];
+  const segment = fc
+    .array(fc.constantFrom(...letters, '.'), { maxLength: 6 })
+    .map((rest) => rest.join(''))
+    .chain((rest) => fc.constantFrom(...letters).map((first) => first + rest));
+  it('is what URL makes of it', () => {
+    fc.assert(
+      fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), fc.boolean(), (segments, ends) => {
+        const path = `/${segments.join('/')}${ends ? '/' : ''}`;
+        // A scheme in front of it is another matter.
+        fc.pre(!path.includes(':'));
+        const target = join(`/proxy${path}`);
+        expect(target.path).toBe(new URL(`${BASE.href}${path}`).pathname);
+        expect(target.url.pathname).toBe(target.path);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

@@ -12,10 +12,26 @@ export interface Endpoint {
   query: string | undefined;
 }
 
-export interface Target {
-  url: URL;
+/** Where a call goes. Nearly all are sent without the whole address ever being an object. */
+export class Target {
+  /** Its scheme, host and port are called. */
+  readonly base: URL;
+  /** As sent, without the query. */
+  readonly path: string;
   /** Path and query to send. `URL` would rewrite some bytes of the query, such as `'`. */
-  requestTarget: string;
+  readonly requestTarget: string;
+  #url: URL | undefined;
+
+  constructor(base: URL, path: string, query: string) {
+    this.base = base;
+    this.path = path;
+    this.requestTarget = query === '' ? path : `${path}?${query}`;
+  }
+
+  get url(): URL {
+    this.#url ??= new URL(this.base.origin + this.requestTarget);
+    return this.#url;
+  }
 }
 
 const MOUNT = '/proxy';
@@ -42,18 +58,18 @@ export function readEndpoint(requestTarget: string): Endpoint {
 export function joinEndpoint(base: URL, endpoint: Endpoint, aliases: readonly URL[], added: string): Target {
   let { path } = endpoint;
   if (path.includes(':')) path = withoutBase(path, aliases);
-  assertPlainPath(path);
+  const own = endpoint.query;
+  const query = own === undefined || own === '' ? added : added === '' ? own : `${own}&${added}`;
   const prefix = base.pathname.endsWith('/') ? base.pathname.slice(0, -1) : base.pathname;
+  // `URL` would change nothing in it.
+  if (path === '/' || PLAIN.test(path)) return new Target(base, prefix + path, query);
+  assertHarmlessPath(path);
   const url = new URL(base.origin + prefix + path);
   // Defence in depth: unreachable while the checks above hold.
   if (url.origin !== base.origin || !url.pathname.startsWith(`${prefix}/`) || url.hash !== '') {
     throw refused('The path must stay below the address of the provider.');
   }
-  const own = endpoint.query;
-  const query = own === undefined || own === '' ? added : added === '' ? own : `${own}&${added}`;
-  if (query === '') return { url, requestTarget: url.pathname };
-  url.search = query;
-  return { url, requestTarget: `${url.pathname}?${query}` };
+  return new Target(base, url.pathname, query);
 }
 
 /** `/https://api.example/v1/x` → `/v1/x` below the base `https://api.example`. */
@@ -84,8 +100,7 @@ function indexOrEnd(text: string, search: string, from: number): number {
 /** Needs no second look: no escapes, no dot at the start of a segment, no empty segment, no `;`. */
 const PLAIN = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*)*\/?$/;
 
-function assertPlainPath(path: string): void {
-  if (path === '/' || PLAIN.test(path)) return;
+function assertHarmlessPath(path: string): void {
   if (/%(?![0-9a-f]{2})/i.test(path)) throw refused('The path holds a broken percent escape.');
   let text = path;
   // Decoded twice, because servers behind gateways are known to do so.

@@ -10,44 +10,24 @@
  *   sending ─▶ orphaned        the caller left a write whose outcome must still be learned
  *   any ─▶ done
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { HawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import { UpstreamFailure, type StreamHandle, type StreamSink } from '../../platform/upstream/index.ts';
 import type { HeaderRecord } from '../../protocols/http.ts';
-import type { Signer } from '../../protocols/signing.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { recordCall } from './activity.ts';
+import { planBody, type BodyPlan } from './body-plan.ts';
 import { collectBody, countBody, StallMeter } from './caller-body.ts';
 import { proxyErrors } from './errors.ts';
-import type { ProxyLimits } from './limits.ts';
-import type { ProxyDeps, WriteClaim } from './model.ts';
-import type { Dispatchable, Preparer } from './prepare.ts';
+import type { ExchangeDeps, ExchangeInput } from './exchange-input.ts';
+import type { WriteClaim } from './model.ts';
+import type { Dispatchable } from './prepare.ts';
 import type { Call } from './read-call.ts';
 import { RefusalTap } from './refusal-tap.ts';
 import { Reply, type ReplyEvents } from './reply.ts';
 import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
-import type { SingleUseWrites } from './single-use.ts';
-
-export interface ExchangeDeps extends ProxyDeps {
-  limits: ProxyLimits;
-  preparer: Preparer;
-  singleUse: SingleUseWrites;
-  /** Exchanges that may wait for their caller, or have a deadline. */
-  watched: Set<Exchange>;
-}
-
-export interface ExchangeInput {
-  call: Call;
-  live: LiveConnection;
-  dispatchable: Dispatchable;
-  /** This call uses up the grant of its connection. */
-  singleUse: boolean;
-  request: IncomingMessage;
-  response: ServerResponse;
-  /** Headers that the shell has set on the reply so far. */
-  ownHeaders: Record<string, unknown>;
-}
+import { signedHeaders } from './signed-headers.ts';
 
 type Phase = 'collecting' | 'sending' | 'holding' | 'relaying' | 'waiting' | 'orphaned' | 'done';
 
@@ -59,10 +39,7 @@ export class Exchange implements StreamSink, ReplyEvents {
   readonly #isSingleUse: boolean;
   readonly #startedAtMs: number;
   readonly #attempt: Attempt;
-  /** The body is small enough to be at hand before anything is sent. */
-  readonly #collects: boolean;
-  /** The signature covers a body that is too large, or of unknown length. */
-  readonly #isUnsignable: boolean;
+  readonly #plan: BodyPlan;
   readonly #stall = new StallMeter();
   #live: LiveConnection;
   #dispatchable: Dispatchable;
@@ -85,9 +62,6 @@ export class Exchange implements StreamSink, ReplyEvents {
   constructor(deps: ExchangeDeps, input: ExchangeInput) {
     const { call, live } = input;
     const { limits } = deps;
-    const replayMax = call.retries > 0 ? limits.retryReplayBytesMax : limits.replayBytesMax;
-    const signsBody = input.dispatchable.signer?.needsBody(call.headers.get('content-type') ?? '') === true;
-    const keepMax = signsBody ? Math.max(replayMax, limits.signedBodyBytesMax) : replayMax;
     const idempotencyHeader = live.integration.provider.api.idempotencyHeader?.toLowerCase();
     this.#deps = deps;
     this.#call = call;
@@ -97,12 +71,11 @@ export class Exchange implements StreamSink, ReplyEvents {
     this.#request = input.request;
     this.#reply = new Reply(input.response, call, input.ownHeaders, limits, this);
     this.#startedAtMs = deps.clock.monotonicMs();
-    this.#collects = call.body?.length !== undefined && call.body.length <= keepMax;
-    this.#isUnsignable = signsBody && call.body !== undefined && !this.#collects;
+    this.#plan = planBody(call, input.dispatchable, limits);
     this.#attempt = {
       call,
       made: 0,
-      replayable: !input.singleUse && (call.body === undefined || this.#collects),
+      replayable: !input.singleUse && (call.body === undefined || this.#plan.collects),
       hasIdempotencyKey: idempotencyHeader !== undefined && call.headers.has(idempotencyHeader),
       waitMsMax: limits.retryWaitMsMax,
     };
@@ -111,14 +84,14 @@ export class Exchange implements StreamSink, ReplyEvents {
 
   /** Starts the call. Nothing is thrown: every end is told to the caller. */
   start(): void {
-    if (this.#isUnsignable) {
+    if (this.#plan.isUnsignable) {
       const bytes = this.#deps.limits.signedBodyBytesMax;
       const message = `This provider wants the body signed: send its length, and at most ${bytes} bytes.`;
       this.#refuse(proxyErrors.fail('request_too_large', { message }));
       return;
     }
     if (this.#call.body !== undefined) this.#deps.watched.add(this);
-    if (!this.#collects) this.#begin();
+    if (!this.#plan.collects) this.#begin();
     else {
       collectBody(this.#request, (body) => {
         this.#body = body;
@@ -151,13 +124,17 @@ export class Exchange implements StreamSink, ReplyEvents {
     const { limits, upstream } = this.#deps;
     const { target, signer } = this.#dispatchable;
     let { headers } = this.#dispatchable;
-    const streamed = this.#call.body !== undefined && !this.#collects;
+    const streamed = this.#call.body !== undefined && !this.#plan.collects;
     if (streamed) {
       const length = this.#call.body?.length;
       if (length !== undefined) headers = [...headers, ['content-length', String(length)]];
       else countBody(this.#request, limits.requestBytesMax, () => this.#onTooLarge());
     }
-    if (signer !== undefined) headers = [...headers, ...this.#signed(signer, headers)];
+    if (signer !== undefined) {
+      const { method } = this.#call;
+      const nowMs = this.#deps.clock.now();
+      headers = [...headers, ...signedHeaders(signer, { method, target, headers, body: this.#body, streamed, nowMs })];
+    }
     this.#phase = 'sending';
     this.#held = [];
     this.#holdsForBody = false;
@@ -167,7 +144,7 @@ export class Exchange implements StreamSink, ReplyEvents {
       this.#handle = upstream.stream(
         {
           method: this.#call.method,
-          url: target.url,
+          url: target.base,
           requestTarget: target.requestTarget,
           headers,
           body: streamed ? this.#request : this.#body,
@@ -182,24 +159,6 @@ export class Exchange implements StreamSink, ReplyEvents {
       void this.#claim?.failed(true);
       this.#refuse(error);
     }
-  }
-
-  /** Made anew for each try: a nonce or a date is good for one. */
-  #signed(signer: Signer, headers: readonly [string, string][]): [string, string][] {
-    const { target } = this.#dispatchable;
-    const at = target.requestTarget.indexOf('?');
-    return Object.entries(
-      signer.sign({
-        method: this.#call.method,
-        url: target.url,
-        path: at === -1 ? target.requestTarget : target.requestTarget.slice(0, at),
-        query: at === -1 ? '' : target.requestTarget.slice(at + 1),
-        headers: Object.fromEntries(headers),
-        body: this.#body ?? Buffer.alloc(0),
-        streamed: this.#call.body !== undefined && !this.#collects,
-        nowMs: this.#deps.clock.now(),
-      }),
-    );
   }
 
   #onTooLarge(): void {
@@ -513,7 +472,7 @@ export class Exchange implements StreamSink, ReplyEvents {
       connection,
       integration: integration.uniqueKey,
       method: this.#call.method,
-      path: this.#dispatchable.target.url.pathname,
+      path: this.#dispatchable.target.path,
       status: this.#status,
       durationMs: clock.monotonicMs() - this.#startedAtMs,
       retries: this.#attempt.made,

@@ -1,5 +1,5 @@
 /** The head of the answer as the caller gets it: all of the provider's headers that are about the message itself. */
-import { connectionNames, hopByHopHeaders, validHeader, type HeaderRecord } from '../../protocols/http.ts';
+import { connectionNames, hopByHopHeaders, type HeaderRecord } from '../../protocols/http.ts';
 
 /**
  * Headers that act on the origin they come from. A backend gets them like all others; in a browser that origin would be
@@ -41,12 +41,10 @@ export function responseHead(
     if (options.toBrowser && originHeaders.has(name)) continue;
     // RFC 9110 8.6: never with 204.
     if (status === 204 && name === 'content-length') continue;
+    // Its names and values may be written: the upstream refuses an answer with others.
     const value = headers[name] as string | string[];
-    if (typeof value === 'string') {
-      if (validHeader(name, value)) flat.push(name, value);
-    } else {
-      for (const one of value) if (validHeader(name, one)) flat.push(name, one);
-    }
+    if (typeof value === 'string') flat.push(name, value);
+    else for (const one of value) flat.push(name, one);
   }
   return flat;
 }
