@@ -10,7 +10,7 @@ const KINDS: readonly Kind[] = ['grace', 'strict'];
 /** After the claim; before and after the request; before and after the journal; before and after the commit. */
 const STEPS = ['K1', 'K2', 'K3', 'K6', 'K7', 'K8', 'K9'];
 /** Long enough to be reached by the slowest machine, short enough to be waited for. */
-const LEASE_MS = 5_000;
+const LEASE_MS = 8_000;
 
 let database: TestDatabase;
 let world: World;

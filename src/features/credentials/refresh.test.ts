@@ -127,13 +127,13 @@ describe('fault 2: once', () => {
     },
   );
 
-  it('lets generations rise by one over 20 rounds on two nodes, one request each', async () => {
+  it('fault 2: lets generations rise by one over 20 rounds of 50 callers on each of 2 nodes, one request each', async () => {
     server.habit = 'family';
     const subject = await stage.connected();
     for (let round = 1; round <= 20; round += 1) {
       await stage.endsIn(subject.connection, -1_000);
       const lives = await Promise.all(
-        Array.from({ length: 6 }, (_, index) => stage.read(index % 2 ? core.node : other, subject)),
+        Array.from({ length: 100 }, (_, index) => stage.read(index % 2 ? core.node : other, subject)),
       );
       expect(server.requests).toHaveLength(round);
       expect(new Set(lives.map((live) => live.generation))).toEqual(new Set([round + 1]));
