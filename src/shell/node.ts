@@ -12,7 +12,12 @@ import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.
 import { createActivity } from '../features/activity/index.ts';
 import { createConnect, verifyCredential } from '../features/connect/index.ts';
 import { connectionRoutes, createConnections } from '../features/connections/index.ts';
-import { createCredentials, credentialRoutes, type CredentialsDeps } from '../features/credentials/index.ts';
+import {
+  createCredentials,
+  credentialRoutes,
+  type ConnectionEvents,
+  type CredentialsDeps,
+} from '../features/credentials/index.ts';
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
@@ -117,6 +122,13 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     isQuarantined,
     ...options.refresh,
   });
+  // The functions that follow a connection are made last, of all the rest.
+  const events: ConnectionEvents = {
+    validate: (candidate) => ran.actions.events.validate(candidate),
+    created: (tx, connection) => ran.actions.events.created(tx, connection),
+    deleting: (connection) => ran.actions.events.deleting(connection),
+    deleted: (tx, connection) => ran.actions.events.deleted(tx, connection),
+  };
   const disconnect = createDisconnect({
     db,
     clock,
@@ -129,6 +141,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     activity,
     killPoints,
     isQuarantined,
+    events,
   });
   const connect = createConnect({
     db,
@@ -144,6 +157,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     publicUrl,
     returnOrigins: config.returnOrigins,
     connectFrameAncestors: config.frameAncestors,
+    events,
   });
   const core = {
     clock,
@@ -196,6 +210,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
       activity,
       verify: ({ integration, connectionConfig, credential }) =>
         verifyCredential(services, integration, connectionConfig, credential),
+      events: services.actions.events,
     }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...connect.routes,

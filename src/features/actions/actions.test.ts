@@ -265,3 +265,64 @@ describe('environment variables', () => {
     expect((await app.api('PUT', '/environment-variables/1x', { value: '' })).status).toBe(400);
   });
 });
+
+describe('functions that follow a connection', () => {
+  const body = (token: string, id: string) => ({
+    provider_config_key: 'xref',
+    connection_id: id,
+    credentials: { type: 'OAUTH2', access_token: token },
+    connection_config: {},
+  });
+
+  it('check it before it is stored, with its own credential', async () => {
+    await deploy([
+      {
+        name: 'only-good',
+        kind: 'on-event',
+        exec: `const token = await nango.getToken();
+          if (token !== 'a-good-token') throw new nango.ActionError({ message: 'This account is too small.' });`,
+        definition: { event: 'validate-connection' },
+      },
+    ]);
+    const refused = await app.api('POST', '/connections', body('a-bad-token', 'small'));
+    expect([refused.status, refused.body.error.code]).toEqual([400, 'connection_validation_failed']);
+    expect(refused.body.error.message).toBe('This account is too small.');
+    expect((await app.api('GET', '/connections/small?provider_config_key=xref')).status).toBe(404);
+    expect((await app.api('POST', '/connections', body('a-good-token', 'large'))).status).toBe(201);
+  });
+
+  it('follow its creation and precede its end, whose runs are cancelled', async () => {
+    await deploy([
+      {
+        name: 'welcome',
+        kind: 'on-event',
+        exec: "await nango.setMetadata({ welcome: 'done' });",
+        definition: { event: 'post-connection-creation' },
+      },
+      {
+        name: 'goodbye',
+        kind: 'on-event',
+        exec: "await nango.log('goodbye'); throw new Error('it goes in any case');",
+        definition: { event: 'pre-connection-deletion' },
+      },
+      { name: 'endless', exec: 'await new Promise((done) => setTimeout(done, 60_000));' },
+    ]);
+    await app.api('POST', '/connections', body('a-good-token', 'guest'));
+    const read = () => app.api('GET', '/connections/guest?provider_config_key=xref');
+    await expect.poll(async () => (await read()).body.metadata, { timeout: 10_000 }).toEqual({ welcome: 'done' });
+    const there = { 'connection-id': 'guest', 'provider-config-key': 'xref', 'x-async': 'true' };
+    const { id } = (await app.api('POST', '/action/trigger', { action_name: 'endless' }, there)).body;
+    await expect
+      .poll(async () => (await app.api('GET', `/runs/${id}`)).body.data.state, { timeout: 10_000 })
+      .toBe('running');
+    expect((await app.api('DELETE', '/connections/guest?provider_config_key=xref')).status).toBe(200);
+    const kinds = await app.db.query<{ function_name: string; state: string }>(
+      "SELECT function_name, state FROM run WHERE function_name IN ('welcome', 'goodbye') ORDER BY id",
+    );
+    expect(kinds).toContainEqual({ function_name: 'welcome', state: 'succeeded' });
+    expect(kinds).toContainEqual({ function_name: 'goodbye', state: 'failed' });
+    await expect
+      .poll(async () => (await app.api('GET', `/runs/${id}`)).body.data.state, { timeout: 15_000 })
+      .toBe('cancelled');
+  });
+});

@@ -1,10 +1,10 @@
 /** Functions that follow the life of connections. */
 import { errorText } from '../../base/log.ts';
 import type { Connection } from '../connections/index.ts';
-import type { LiveConnection } from '../credentials/index.ts';
+import type { Candidate, ConnectionEvents, LiveConnection } from '../credentials/index.ts';
 import type { DeployedFunction, FunctionDefinition } from '../functions/index.ts';
 import { actionErrors } from './errors.ts';
-import type { ActionsDeps, Candidate, ConnectionEvents } from './model.ts';
+import type { ActionsDeps } from './model.ts';
 
 /** The customer's browser waits for it. */
 const VALIDATE_TIMEOUT_MS = 30_000;
@@ -62,6 +62,10 @@ export function createConnectionEvents(deps: ActionsDeps): ConnectionEvents {
           lane: `event:${connection.id}:${fn.id}`,
         });
       }
+    },
+
+    async deleted(tx, connection) {
+      await runs.cancel(tx, { environmentId: connection.environmentId, connectionId: connection.id });
     },
 
     async deleting(connection) {

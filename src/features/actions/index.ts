@@ -6,7 +6,7 @@
  * makes one run in 24 h; asynchronous actions of one environment run one after another, and the event to the app is
  * written in the transaction that ends them.
  */
-export type { Actions, ActionsDeps, ActionTarget, Candidate, ConnectionEvents, TriggerOptions } from './model.ts';
+export type { Actions, ActionsDeps, ActionTarget, TriggerOptions } from './model.ts';
 export { actionErrors } from './errors.ts';
 export { createActions } from './service.ts';
 export { actionRoutes, type ActionRouteDeps } from './routes/index.ts';

@@ -1,8 +1,8 @@
-import type { Database, Sql } from '../../platform/postgres/index.ts';
+import type { Database } from '../../platform/postgres/index.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Connection, Connections } from '../connections/index.ts';
-import type { Credential, Credentials, GrantFacts } from '../credentials/index.ts';
+import type { ConnectionEvents, Credentials } from '../credentials/index.ts';
 import type { DeployedFunction, Functions } from '../functions/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
 import type { Run, RunResult, RunTrigger, Runs } from '../runs/index.ts';
@@ -31,19 +31,6 @@ export interface TriggerOptions {
   idempotencyKey?: string | undefined;
 }
 
-/** A credential that is not stored yet, for functions that check it. */
-export interface Candidate {
-  environmentId: number;
-  integration: Integration;
-  connectionId: string;
-  connectionConfig: Record<string, unknown>;
-  credential: Credential;
-  facts: GrantFacts;
-  tags: Record<string, string>;
-  /** The living connection that it would override. */
-  existing?: Connection | undefined;
-}
-
 export interface Actions {
   /**
    * Errors: `unknown_provider_config`, `unknown_connection` (400), `not_found`, `disabled_resource`.
@@ -55,16 +42,4 @@ export interface Actions {
   runLater(target: ActionTarget, input: unknown, options?: TriggerOptions & { retries?: number }): Promise<Run>;
   /** Functions that follow the life of connections. */
   events: ConnectionEvents;
-}
-
-export interface ConnectionEvents {
-  /**
-   * Runs the integration's `validate-connection` functions with a credential that is not stored yet, one after the
-   * other. Errors: `connection_validation_failed` with what the first one threw.
-   */
-  validate(candidate: Candidate): Promise<void>;
-  /** Queues the `post-connection-creation` functions, in the transaction that stores the connection. */
-  created(tx: Sql, connection: Connection): Promise<void>;
-  /** Runs the `pre-connection-deletion` functions, for 20 s at most in all. Never rejects. */
-  deleting(connection: Connection): Promise<void>;
 }

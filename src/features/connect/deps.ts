@@ -4,7 +4,7 @@ import type { Database } from '../../platform/postgres/index.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
 import type { Activity } from '../activity/index.ts';
 import type { Connections } from '../connections/index.ts';
-import type { Credentials } from '../credentials/index.ts';
+import type { ConnectionEvents, Credentials } from '../credentials/index.ts';
 import type { Environments } from '../environments/index.ts';
 import type { IntegrationService } from '../integrations/index.ts';
 import type { Providers } from '../providers/index.ts';
@@ -20,6 +20,8 @@ export interface ConnectDeps {
   connections: Pick<Connections, 'byId' | 'byPublicId' | 'list' | 'upsert' | 'writeEvent' | 'endUser'>;
   credentials: Pick<Credentials, 'write'>;
   activity: Pick<Activity, 'record'>;
+  /** The app's functions around a connection. Default: none. */
+  events?: Pick<ConnectionEvents, 'validate' | 'created'>;
   upstream: Pick<Upstream, 'call' | 'check'>;
   /** Origin under which browsers reach us, as configured; never taken from a request. A function: the port may be 0. */
   publicUrl: () => URL;

@@ -20,7 +20,9 @@ export interface Outcome {
  * Stores a connection with its credential, spends the session and writes the event, all in one transaction: whoever
  * fails here changes nothing, an existing connection keeps its credential.
  *
- * Errors: `unknown_connect_session_token` (the session was spent meanwhile), `invalid_connection` (the connection to
+ * The app's own checks run before, with the credential that is about to be stored.
+ *
+ * Errors: `connection_validation_failed` (one of them refused it), `unknown_connect_session_token` (the session was spent meanwhile), `invalid_connection` (the connection to
  * repair was deleted meanwhile).
  */
 export async function saveConnection(
@@ -30,6 +32,16 @@ export async function saveConnection(
 ): Promise<{ connection: Connection; operation: 'creation' | 'override' }> {
   const { session, environment, integration, reconnect } = attempt;
   const given = Object.keys(session.tags).length > 0;
+  await deps.events?.validate({
+    environmentId: environment.id,
+    integration,
+    connectionId: outcome.connectionId,
+    connectionConfig: outcome.connectionConfig,
+    credential: outcome.credential,
+    facts: outcome.facts,
+    tags: session.tags,
+    existing: reconnect,
+  });
   const saved = await deps.db.transaction(async (tx) => {
     const claimed = await claimSession(tx, environment.id, session.id, new Date(deps.clock.now()));
     if (!claimed) throw errors.fail('unknown_connect_session_token');
@@ -52,6 +64,7 @@ export async function saveConnection(
       connectionId: connection.id,
       payload: { ...authEvent(attempt, connection.connectionId), operation, success: true, tags: connection.tags },
     });
+    if (operation === 'creation') await deps.events?.created(tx, connection);
     return { connection, operation };
   });
   deps.activity.record({

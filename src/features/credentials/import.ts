@@ -19,7 +19,7 @@ export interface ImportInput {
 
 /**
  * Stores a connection that the app brings along. A typed-in credential is proven first.
- * Errors: `invalid_body` when type or config do not fit, `connection_test_failed`.
+ * Errors: `invalid_body` when type or config do not fit, `connection_test_failed`, `connection_validation_failed`.
  */
 export async function importConnection(
   deps: CredentialRouteDeps,
@@ -38,6 +38,16 @@ export async function importConnection(
     await deps.verify({ integration, connectionConfig: input.connectionConfig, credential });
   }
   const expiresAt = expiryOf(credential);
+  await deps.events?.validate({
+    environmentId: input.environmentId,
+    integration,
+    connectionId: input.connectionId,
+    connectionConfig: input.connectionConfig,
+    credential,
+    facts: { scope: undefined, expiresAt },
+    tags: input.tags ?? {},
+    existing: await deps.connections.byPublicId(input.environmentId, integration.id, input.connectionId),
+  });
   const accountKey = integration.provider.account?.idFrom;
   const accountId = accountKey === undefined ? undefined : input.connectionConfig[accountKey];
   const { connection, operation } = await deps.db.transaction(async (tx) => {
@@ -63,6 +73,7 @@ export async function importConnection(
       connectionId: upserted.connection.id,
       payload: { operation: upserted.operation, success: true },
     });
+    if (upserted.operation === 'creation') await deps.events?.created(tx, upserted.connection);
     return upserted;
   });
   deps.activity.record({

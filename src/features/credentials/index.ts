@@ -25,6 +25,7 @@ export type {
   ReadOptions,
   RefreshTimes,
 } from './model.ts';
+export type { Candidate, ConnectionEvents } from './events.ts';
 export { credentialErrors } from './errors.ts';
 export { credentialRoutes, type CredentialRouteDeps } from './routes/index.ts';
 export { createCredentials } from './service.ts';

@@ -5,7 +5,7 @@ import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
 import type { Activity } from '../activity/index.ts';
 import type { Connection, Connections } from '../connections/index.ts';
-import type { Credential, Credentials } from '../credentials/index.ts';
+import type { ConnectionEvents, Credential, Credentials } from '../credentials/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
 
@@ -54,6 +54,8 @@ export interface DisconnectDeps {
   credentials: Credentials;
   activity: Activity;
   killPoints: KillPoints;
+  /** The app's functions around a connection. Default: none. */
+  events?: Pick<ConnectionEvents, 'deleting' | 'deleted'>;
   /** True: the database is a restored copy, and providers are not asked; tasks wait. Default: never. */
   isQuarantined?: () => boolean;
 }

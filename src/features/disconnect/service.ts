@@ -47,6 +47,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     const { environmentId, id: connectionId } = connection;
     if (!(await connections.markDeleted(tx, environmentId, connectionId))) return undefined;
     await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnecting' });
+    await deps.events?.deleted(tx, connection);
     const grant = await credentials.take(tx, connection);
     const secret: TaskSecret = {
       integrationId: connection.integrationId,
@@ -183,6 +184,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
 
   return {
     async connection(environmentId, connection) {
+      await deps.events?.deleting(connection);
       const waits = isQuarantined();
       const task = await db.transaction((tx) => begin(tx, connection, !waits));
       if (task === undefined) {

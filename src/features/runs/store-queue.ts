@@ -180,6 +180,8 @@ export async function markCancelled(sql: Sql, filter: CancelFilter): Promise<{ r
     `SELECT ${RUN_COLUMNS} FROM run r WHERE ${where.join(' AND ')} AND r.state = 'queued' FOR UPDATE`,
     values,
   );
+  // Waits for writes that a run has under way, and for no heartbeat: after the caller's commit nothing more is written.
+  await sql.query(`SELECT 1 FROM run r WHERE ${where.join(' AND ')} AND r.state = 'running' FOR UPDATE`, values);
   const running = await sql.query<RunRow>(
     `UPDATE run r SET cancel_requested = true WHERE ${where.join(' AND ')} AND r.state = 'running'
      RETURNING ${RUN_COLUMNS}`,

@@ -211,7 +211,7 @@ export async function requeueRun(
 export async function holdLease(sql: Sql, id: Pick<Ending, 'environmentId' | 'id' | 'owner' | 'epoch'>) {
   const rows = await sql.query(
     `SELECT 1 FROM run WHERE environment_id = $1 AND id = $2 AND lease_owner = $3 AND lease_epoch = $4
-       AND state = 'running' FOR KEY SHARE`,
+       AND state = 'running' AND NOT cancel_requested FOR KEY SHARE`,
     [id.environmentId, id.id, id.owner, id.epoch],
     'run-fence',
   );

@@ -110,7 +110,7 @@ export function importConnectionRoute(deps: CredentialRouteDeps) {
       end_user: endUserSchema.optional(),
       tags: tagsSchema.optional(),
     }),
-    errors: ['not_found', 'invalid_body', 'connection_test_failed'],
+    errors: ['not_found', 'invalid_body', 'connection_test_failed', 'connection_validation_failed'],
     async handle(request) {
       const { body } = request;
       const environment = environmentOf(request);

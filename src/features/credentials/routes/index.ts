@@ -4,6 +4,7 @@ import type { Database } from '../../../platform/postgres/index.ts';
 import type { Activity } from '../../activity/index.ts';
 import type { Connections } from '../../connections/index.ts';
 import type { IntegrationService } from '../../integrations/index.ts';
+import type { ConnectionEvents } from '../events.ts';
 import type { Credentials } from '../service.ts';
 import { getConnectionRoutes } from './get-connection.ts';
 import { importConnectionRoute } from './import-connection.ts';
@@ -18,6 +19,8 @@ export interface CredentialRouteDeps {
   clock: Clock;
   /** Proves a typed-in credential by the provider's verification call. Errors: `connection_test_failed`. */
   verify: (input: VerifyInput) => Promise<void>;
+  /** The app's functions around a connection. Default: none. */
+  events?: Pick<ConnectionEvents, 'validate' | 'created'>;
 }
 
 export interface VerifyInput {
