@@ -1,6 +1,6 @@
 import { errorText, type Log } from '../../base/log.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
-import type { CopyClient, Migration } from '../../platform/postgres/index.ts';
+import { ensureHistory, type CopyClient, type Migration } from '../../platform/postgres/index.ts';
 import { checkBackupFile, readFrames, type Frame } from './container.ts';
 import { recoveryErrors } from './errors.ts';
 import type { BackupHeader, OnProgress } from './model.ts';
@@ -10,7 +10,6 @@ import {
   beginRestore,
   commitRestore,
   copyInStatement,
-  createHistory,
   emptyTables,
   insertHistory,
   rollback,
@@ -55,7 +54,7 @@ export async function restoreBackup(options: {
         message: `The database is not empty (it has ${inTheWay.slice(0, 3).join(', ')}${inTheWay.length > 3 ? ', …' : ''}). Make a new one and restore into that. Nothing was written.`,
       });
     }
-    await createHistory(client);
+    await ensureHistory(client);
     const had = migrations.filter(({ name }) => !missing.includes(name));
     await apply(client, had);
     const tables = await selectTables(client, tableNames(had));

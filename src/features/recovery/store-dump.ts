@@ -1,5 +1,5 @@
 /** SQL of backup and restore: what tables there are, in which order, and their bytes. */
-import { COMPATIBLE_COLUMN, HISTORY_TABLE, LOCK_KEY, type Migration, type Sql } from '../../platform/postgres/index.ts';
+import { LOCK_KEY, type Migration, type Sql } from '../../platform/postgres/index.ts';
 
 export interface Table {
   name: string;
@@ -137,11 +137,6 @@ export async function selectForeignTables(sql: Sql): Promise<string[]> {
        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1`,
   );
   return rows.map(({ name }) => name);
-}
-
-export async function createHistory(sql: Sql): Promise<void> {
-  await sql.query(HISTORY_TABLE);
-  await sql.query(COMPATIBLE_COLUMN);
 }
 
 /** Notes a file as applied; the history of the backup is made anew, not copied. */

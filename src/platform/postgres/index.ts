@@ -9,14 +9,6 @@ export type { Database, Session, Sql } from './model.ts';
 export { errors as databaseErrors, isForeignKeyViolation, isUniqueViolation } from './errors.ts';
 export { openDatabase, type OpenOptions } from './open.ts';
 export { openCopyClient, type CopyClient } from './copy.ts';
-export {
-  COMPATIBLE_COLUMN,
-  HISTORY_TABLE,
-  LOCK_KEY,
-  migrate,
-  readMigrations,
-  type MigrateOptions,
-  type Migration,
-} from './migrate.ts';
+export { ensureHistory, LOCK_KEY, migrate, readMigrations, type MigrateOptions, type Migration } from './migrate.ts';
 export { findRunningPostgres } from './embedded/running.ts';
 export { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from './embedded/start.ts';

@@ -14,14 +14,14 @@ export const LOCK_KEY = 0x68617773;
 const LOCK_TIMEOUT_MS = 300_000;
 
 /** Which files a database has had. */
-export const HISTORY_TABLE =
+const HISTORY_TABLE =
   'CREATE TABLE IF NOT EXISTS hawser_migration (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())';
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
 /** A line of a file: code that knows the migrations up to this number runs on its schema too, so deploys can roll. */
 const COMPATIBLE_FROM = /^-- compatible-from: (\d{4})$/m;
 /** Came later than the table. */
-export const COMPATIBLE_COLUMN = 'ALTER TABLE hawser_migration ADD COLUMN IF NOT EXISTS compatible_from text';
+const COMPATIBLE_COLUMN = 'ALTER TABLE hawser_migration ADD COLUMN IF NOT EXISTS compatible_from text';
 
 export interface MigrateOptions {
   url: string;
@@ -56,8 +56,7 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
   const client = await connectFirst(options);
   try {
     await lock(client, describeUrl(url), log);
-    await client.query(HISTORY_TABLE);
-    await client.query(COMPATIBLE_COLUMN);
+    await ensureHistory(client);
     const pending = await selectPending(client, migrations, log);
     for (const migration of pending) {
       await apply(client, migration);
@@ -68,6 +67,12 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     // Ending the connection frees the lock.
     await client.end();
   }
+}
+
+/** Makes the table of applied files where it is missing. */
+export async function ensureHistory(client: { query(text: string): Promise<unknown> }): Promise<void> {
+  await client.query(HISTORY_TABLE);
+  await client.query(COMPATIBLE_COLUMN);
 }
 
 /** All files in order. Errors: StartupError for names that cannot be ordered. */
