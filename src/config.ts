@@ -256,6 +256,30 @@ export function readClientConfig(env: ProcessEnv = process.env): ClientConfig {
   };
 }
 
+/** What a project folder says about the server it is deployed to; settings of the process go before its `.env`. */
+export interface ProjectConfig {
+  /** Server and key of the environment, when both are known. */
+  server: { url: string; apiKey: string } | undefined;
+  /** Deploys ask nothing. */
+  autoConfirm: boolean;
+}
+
+/** Reads `NANGO_*` and `HAWSER_*` of a project's `.env`, so that projects made for the `nango` command work. */
+export function readProjectConfig(
+  environment: string,
+  dotenv: Readonly<Record<string, string | undefined>>,
+  env: ProcessEnv = process.env,
+): ProjectConfig {
+  const text = (name: string): string | undefined => env[name]?.trim() || dotenv[name]?.trim() || undefined;
+  const suffix = environment.toUpperCase().replaceAll('-', '_');
+  const url = (text('HAWSER_URL') ?? text('NANGO_HOSTPORT'))?.replace(/\/+$/, '');
+  const apiKey = text('HAWSER_API_KEY') ?? text(`NANGO_SECRET_KEY_${suffix}`) ?? text('NANGO_SECRET_KEY');
+  return {
+    server: url === undefined || apiKey === undefined ? undefined : { url, apiKey },
+    autoConfirm: text('NANGO_DEPLOY_AUTO_CONFIRM') === 'true',
+  };
+}
+
 /** True when only this machine can reach the address. */
 export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -1,13 +1,13 @@
 /** Deployed functions by the unmodified published client (wire contract B.4, B.10, F.7). */
 import { Nango } from '@nangohq/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startFunctionsApp, type FunctionsApp } from '../support/functions.ts';
+import { startTestApp, type TestApp } from '../support/app.ts';
 
-let app: FunctionsApp;
+let app: TestApp;
 let nango: Nango;
 
 beforeAll(async () => {
-  app = await startFunctionsApp();
+  app = await startTestApp();
   nango = new Nango({ host: app.url, secretKey: app.apiKey });
 });
 afterAll(() => app?.close());

@@ -117,6 +117,47 @@ export function readDeploy(body: DeployBody): {
   return { functions, scope: scopeOf(body, functions), source: body.source ?? 'repo' };
 }
 
+/** The other way round: what a client of ours sends. */
+export function deployToWire(
+  functions: readonly FunctionInput[],
+  options: { deployMode: 'all' | 'single' | 'integration'; reconcile: boolean; sdkVersion: string },
+): Record<string, unknown> {
+  const handlers = functions.filter((fn) => fn.kind === 'on-event');
+  return {
+    flowConfigs: functions
+      .filter((fn) => fn.kind !== 'on-event')
+      .map(({ integrationKey, kind, name, version, code, definition }) => ({
+        type: kind,
+        syncName: name,
+        providerConfigKey: integrationKey,
+        models: definition.models,
+        runs: definition.runs ?? null,
+        auto_start: definition.autoStart,
+        attributes: definition.attributes,
+        metadata: definition.metadata,
+        input: definition.input,
+        fileBody: code,
+        version,
+        track_deletes: definition.trackDeletes,
+        sync_type: definition.syncType,
+        endpoints: definition.endpoints,
+        webhookSubscriptions: definition.webhookSubscriptions,
+        models_json_schema: definition.jsonSchema,
+        features: definition.features,
+      })),
+    onEventScriptsByProvider: [...new Set(handlers.map((fn) => fn.integrationKey))].map((providerConfigKey) => ({
+      providerConfigKey,
+      scripts: handlers
+        .filter((fn) => fn.integrationKey === providerConfigKey)
+        .map(({ name, version, code, definition }) => ({ name, event: definition.event, fileBody: code, version })),
+    })),
+    debug: false,
+    nangoYamlBody: '',
+    source: 'repo',
+    ...options,
+  };
+}
+
 const NO_DEFINITION: FunctionDefinition = {
   models: [],
   autoStart: false,

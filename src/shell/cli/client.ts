@@ -33,10 +33,14 @@ export function withServerOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-/** Finds the running server: settings first, then hawser.json of the data folder. */
-export async function openClient(environment: string): Promise<Client> {
+/** Finds the running server: settings first, then what a project says, then hawser.json of the data folder. */
+export async function openClient(
+  environment: string,
+  project?: { url: string; apiKey: string } | undefined,
+): Promise<Client> {
   const config = readClientConfig();
   let { url, apiKey } = config;
+  if (url === undefined && apiKey === undefined) ({ url, apiKey } = project ?? config);
   for (const dataDir of config.dataDirs) {
     if (url !== undefined && apiKey !== undefined) break;
     const file = await readHawserFile(dataDir);

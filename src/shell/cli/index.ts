@@ -13,6 +13,7 @@ import { addConnectionsCommand } from './commands/connections.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
 import { addKeysCommand } from './commands/keys.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
+import { addProjectCommands } from './commands/project.ts';
 import { addServerCommands } from './commands/server.ts';
 
 /** What a command writes to; tests bind their own. */
@@ -52,6 +53,7 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addConnectionsCommand(program, output);
   addCallCommand(program, output, done);
   addKeysCommand(program, output, done);
+  addProjectCommands(program, output, done);
   addBackupCommands(program, output);
   try {
     await program.parseAsync(argv as string[], { from: 'user' });

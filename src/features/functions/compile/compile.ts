@@ -3,7 +3,7 @@ import type { FunctionInput } from '../model.ts';
 import type { Bundled } from './bundle.ts';
 import { defineFunction, type FunctionFile } from './definition.ts';
 import { describeBundles } from './describe.ts';
-import type { CompileProblem } from './problem.ts';
+import { placeOf, type CompileProblem } from './problem.ts';
 
 export interface Compiled {
   /** Ready to deploy, in the order of the files; empty when there are problems. */
@@ -60,5 +60,24 @@ export async function compileFunctions(
       code: { js, ts: file.source },
     });
   }
+  problems.push(...modelClashes(functions));
   return { functions: problems.length > 0 ? [] : functions, problems };
+}
+
+/** Records lie under integration, connection and model: two syncs that write one model would delete each other's. */
+function modelClashes(functions: Compiled['functions']): CompileProblem[] {
+  const writers = new Map<string, string>();
+  const problems: CompileProblem[] = [];
+  for (const fn of functions) {
+    if (fn.kind !== 'sync') continue;
+    for (const model of fn.definition.models) {
+      const other = writers.get(`${fn.integrationKey}\n${model}`);
+      writers.set(`${fn.integrationKey}\n${model}`, other ?? fn.file);
+      if (other === undefined) continue;
+      const place = placeOf(fn.code.ts, new RegExp(`\\b${model}\\s*[:,}]`));
+      const message = `Model ${model} is written by ${other} too. Models are unique per integration: rename one.`;
+      problems.push({ file: fn.file, ...place, message });
+    }
+  }
+  return problems;
 }

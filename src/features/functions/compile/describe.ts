@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Sandbox } from '../../../platform/sandbox/index.ts';
 import { describeDefinition } from './describe-inside.ts';
 
@@ -50,7 +51,7 @@ export async function describeBundles(
   const code = loaderOf(bundles);
   const result = await sandbox.run({
     environmentId,
-    bundle: { hash: `describe:${code.length}:${bundles.map((bundle) => bundle.name).join(':')}`, code },
+    bundle: { hash: createHash('sha256').update(code).digest('hex'), code },
     entry: 'exec',
     input: null,
     context: {

@@ -1,17 +1,19 @@
 import type { Route } from '../../../base/route.ts';
 import type { FunctionRouteDeps } from '../find.ts';
-import { changeFunctionRoutes } from './change-function.ts';
-import { deployRoutes } from './deploy.ts';
+import { deleteFunctionRoute } from './delete-function.ts';
 import { getFunctionRoutes } from './get-function.ts';
 import { listFunctionsRoute } from './list-functions.ts';
-import { scriptsConfigRoute } from './scripts-config.ts';
+import { listScriptsRoute } from './list-scripts.ts';
+import { deployRoutes } from './submit-deploy.ts';
+import { updateFunctionRoute } from './update-function.ts';
 
 export function functionRoutes(deps: FunctionRouteDeps): Route[] {
   return [
     ...deployRoutes(deps),
     listFunctionsRoute(deps),
     ...getFunctionRoutes(deps),
-    ...changeFunctionRoutes(deps),
-    scriptsConfigRoute(deps),
+    deleteFunctionRoute(deps),
+    updateFunctionRoute(deps),
+    listScriptsRoute(deps),
   ];
 }

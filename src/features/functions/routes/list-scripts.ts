@@ -6,7 +6,7 @@ import { scriptToWire } from '../wire.ts';
 import type { FunctionRouteDeps } from '../find.ts';
 
 /** All functions by integration, or all actions as tools of a language model. */
-export function scriptsConfigRoute({ functions, integrations }: FunctionRouteDeps) {
+export function listScriptsRoute({ functions, integrations }: FunctionRouteDeps) {
   return defineRoute({
     method: 'GET',
     path: '/scripts/config',
