@@ -1,4 +1,5 @@
 /** A call for every route that its rightful caller may make: by `METHOD path`, as the router has it. */
+import { functionRows } from './matrix-rows-functions.ts';
 import type { Matrix, World } from './matrix.ts';
 
 export interface Call {
@@ -62,6 +63,10 @@ function pathRow(
   return { ok: 200, ...row, call: (world) => ({ path: path(world), body, ...(query && { query: query(world) }) }) };
 }
 
+const ofConnection = (world: World): Record<string, string> => ({
+  'connection-id': world.connection,
+  'provider-config-key': world.integration,
+});
 const byKey = (world: World): Record<string, string> => ({ provider_config_key: world.integration });
 const named: Pick<Row, 'names'> = { names: ['integration', 'connection'] };
 const throwAway: Pick<Row, 'prepare' | 'names'> = {
@@ -76,6 +81,7 @@ let created = 0;
 
 /** Preflights need none: they answer the same to everybody. */
 export const rows: Record<string, Row> = {
+  ...functionRows,
   'GET /health': pathRow(() => '/health', {}),
   'GET /ready': pathRow(() => '/ready', {}),
   'GET /openapi.json': pathRow(() => '/openapi.json', {}),
@@ -180,6 +186,35 @@ export const rows: Record<string, Row> = {
   ...metadataRows('PATCH', 200),
   'DELETE /connections/:connectionId': pathRow((world) => `/connections/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
   'DELETE /connection/:connectionId': pathRow((world) => `/connection/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
+
+  'GET /records': {
+    call: (world) => ({
+      path: '/records',
+      query: { model: 'Thing', variant: 'base', limit: '10', filter: 'added,deleted', delta: '2026-01-31T12:00:00.000Z', modified_after: '2026-01-31', ids: 'a' }, // prettier-ignore
+      headers: ofConnection(world),
+    }),
+    ok: 200,
+    ...named,
+  },
+  'PATCH /records/prune': {
+    call: (world) => ({
+      path: '/records/prune',
+      body: { model: 'Thing', variant: 'base', until_cursor: 'of nothing', limit: 10 },
+      headers: ofConnection(world),
+    }),
+    ok: 400,
+    ...named,
+  },
+  'GET /records/held': pathRow(() => '/records/held', {}),
+  'POST /records/confirm-deletion': {
+    call: (world) => ({
+      path: '/records/confirm-deletion',
+      body: { model: 'Thing', variant: 'base' },
+      headers: ofConnection(world),
+    }),
+    ok: 404,
+    ...named,
+  },
 
   'POST /connect/sessions': {
     call: (world) => ({

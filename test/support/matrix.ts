@@ -2,10 +2,12 @@
  * Every route of the server with a call that its rightful caller may make, in two environments that hold things of the
  * same names. The tests ask for a row per route of the router: a new route without one fails.
  */
+import { vi } from 'vitest';
 import { startTinyServer, type TinyServer } from '../flows/connect-helpers.ts';
 import { devRoutes } from '../../src/shell/dev/routes.ts';
 import type { MountedRoute } from '../../src/shell/http/server.ts';
 import { rows, type Call, type Row } from './matrix-rows.ts';
+import { deployBody } from './matrix-rows-functions.ts';
 import { callApi, startTestApp, type TestApp, type TestAppOptions } from './app.ts';
 
 /** One environment, as its rightful caller sees it. */
@@ -21,6 +23,9 @@ export interface World {
   integrations: { apiKey: string; basic: string; none: string; client: string };
   /** An open connect session. */
   session: string;
+  /** A run of an action, and a name of a function: for the rows that prepare them. */
+  run: string;
+  fn: string;
 }
 
 export interface Matrix {
@@ -71,6 +76,7 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
       devRoutes({
         services,
         emulators: () => app?.emulators,
+        play: () => undefined,
         apiKey: () => app?.apiKey ?? '',
         dashboardPassword: 'a password of a test',
         dataDir: '/nowhere',
@@ -86,6 +92,8 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
     connection: SHARED.connection,
     integrations: { apiKey: SHARED.apiKey, basic: SHARED.basic, none: SHARED.none, client: SHARED.client },
     session: '',
+    run: '00000000-0000-4000-8000-000000000000',
+    fn: 'nobody',
   });
   const matrix: Matrix = {
     app,
@@ -137,6 +145,7 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
     }
     const client = { provider: 'oauth2-client-credentials', unique_key: SHARED.client, display_name: world.mark, integration_config: { token_url: `${upstream.url}/token`, api_base_url: upstream.url } }; // prettier-ignore
     need(await matrix.api(world, 'POST', '/integrations', client), 200);
+    for (const [name, type] of [['hello', 'action'], ['people', 'sync']] as const) need(await matrix.api(world, 'POST', '/sync/deploy', deployBody(world, name, type)), 200); // prettier-ignore
     await matrix.newConnection(world, SHARED.connection);
     world.session = await matrix.newSession(world);
   }
@@ -218,6 +227,16 @@ async function send(url: string, method: string, call: Call, authorization?: str
 
 async function dump(app: TestApp, world: World): Promise<string> {
   await app.services.activity.flush();
+  // What a call has set going in the background belongs to that call.
+  await until(async () => {
+    const rows = await app.db.query(
+      `SELECT 1 FROM environment e WHERE e.name = $1 AND (
+         EXISTS (SELECT FROM run WHERE environment_id = e.id AND state IN ('queued', 'running')) OR
+         EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()))`,
+      [world.name],
+    );
+    return rows.length === 0;
+  });
   const tables = await app.db.query<{ name: string }>(
     `SELECT table_name AS name FROM information_schema.columns
      WHERE table_schema = 'public' AND column_name = 'environment_id' ORDER BY 1`,
@@ -232,6 +251,15 @@ async function dump(app: TestApp, world: World): Promise<string> {
     parts.push(`${name}:`, ...rowsOf.map(({ row }) => row));
   }
   return parts.join('\n');
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      if (!(await isSo())) throw new Error('still at work');
+    },
+    { timeout: 30_000, interval: 20 },
+  );
 }
 
 type RouteWithRow = { route: MountedRoute; row: Row; name: string };
