@@ -1,6 +1,7 @@
 /** What one proxied call is made of, and what it needs around it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LiveConnection } from '../credentials/index.ts';
+import type { CallLog } from './activity.ts';
 import type { Exchange } from './exchange.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps } from './model.ts';
@@ -12,6 +13,7 @@ export interface ExchangeDeps extends ProxyDeps {
   limits: ProxyLimits;
   preparer: Preparer;
   singleUse: SingleUseWrites;
+  callLog: CallLog;
   /** Exchanges that may wait for their caller, or have a deadline. */
   watched: Set<Exchange>;
 }

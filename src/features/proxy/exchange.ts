@@ -16,7 +16,6 @@ import { errorText } from '../../base/log.ts';
 import { UpstreamFailure, type StreamHandle, type StreamSink } from '../../platform/upstream/index.ts';
 import type { HeaderRecord } from '../../protocols/http.ts';
 import type { LiveConnection } from '../credentials/index.ts';
-import { recordCall } from './activity.ts';
 import { planBody, type BodyPlan } from './body-plan.ts';
 import { collectBody, countBody, StallMeter } from './caller-body.ts';
 import { proxyErrors } from './errors.ts';
@@ -466,9 +465,9 @@ export class Exchange implements StreamSink, ReplyEvents {
     this.#phase = 'done';
     this.#reply.close();
     const { connection, integration } = this.#live;
-    const { clock, connections, activity } = this.#deps;
+    const { clock, connections, callLog } = this.#deps;
     if (code === undefined && this.#status < 400) connections.touchGoodCall(connection.environmentId, connection.id);
-    recordCall(activity, {
+    callLog.record({
       connection,
       integration: integration.uniqueKey,
       method: this.#call.method,

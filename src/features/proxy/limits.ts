@@ -61,3 +61,12 @@ export const INFLATE_RATIO_FROM_BYTES = 1024 ** 2;
 
 /** The path in an activity line; longer ones are cut. */
 export const ACTIVITY_PATH_CHARS_MAX = 200;
+
+/** Activity lines of equal good calls in one window; the others are counted in one line. */
+export const EQUAL_LINES_MAX = 10;
+
+/** How long equal calls are counted together: a person sees the line at once. */
+export const EQUAL_WINDOW_MS = 250;
+
+/** Kinds of calls that are counted at the same time; paths with an id in them are a kind each. */
+export const EQUAL_KINDS_MAX = 1_000;

@@ -6,6 +6,7 @@ import { connectionErrors } from '../connections/index.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { integrationErrors } from '../integrations/index.ts';
 import { proxyErrors } from './errors.ts';
+import { createCallLog } from './activity.ts';
 import type { ExchangeDeps } from './exchange-input.ts';
 import { Exchange } from './exchange.ts';
 import { CLAIM_SWEEP_INTERVAL_MS, PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
@@ -27,6 +28,7 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     watched,
     preparer: createPreparer(options),
     singleUse: createSingleUseWrites(options, limits),
+    callLog: createCallLog(options),
   };
   const stopWatching = deps.clock.every(WATCH_INTERVAL_MS, () => {
     if (watched.size === 0) return;
@@ -51,6 +53,7 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     stopSweeping();
     // The callers are gone by now; what a write of theirs has done must still be noted.
     await deps.singleUse.settled();
+    deps.callLog.close();
   });
   app.route({
     method: METHODS,
