@@ -20,7 +20,7 @@ import { allowLong, spawnChild, type Spawned } from './spawn.ts';
 interface Running {
   run: SandboxRun;
   resolve(result: SandboxResult): void;
-  /** On the monotonic clock. */
+  /** On the monotonic clock; counted from when the process is ready. */
   endsAtMs: number;
   /** Set by a cancellation: killed then. */
   killAtMs: number | undefined;
@@ -83,6 +83,8 @@ export function startChild(slot: number, deps: ChildDeps): Child {
   let stderrBytes = 0;
   let runsDone = 0;
   let violation: string | undefined;
+  /** A run was given up that may still be at work here. */
+  let hasZombie = false;
   let ping: { n: number; sentAtMs: number } | undefined;
   let pings = 0;
   const startedAtMs = clock.monotonicMs();
@@ -129,6 +131,7 @@ export function startChild(slot: number, deps: ChildDeps): Child {
       const first = waiting;
       waiting = [];
       for (const frame of first) spawned?.pipe.write(frame);
+      for (const each of runs.values()) each.endsAtMs = clock.monotonicMs() + each.run.limits.timeoutMs;
     } else if (message.t === 'pong') {
       if (message.n === ping?.n) ping = undefined;
     } else if (message.t === 'call') call(message, json.length);
@@ -193,13 +196,14 @@ export function startChild(slot: number, deps: ChildDeps): Child {
   }
 
   function crash(code: number | null, signal: NodeJS.Signals | null, all: number): ScriptFailure {
-    const payload = { neighbour: all > 1, exitCode: code, signal };
+    const isShared = all > 1 || hasZombie;
+    const payload = { neighbour: isShared, exitCode: code, signal };
     if (OUT_OF_MEMORY.test(stderrTail)) {
       const text = `The function used more memory than the ${limits.heapMegabytes} MB of heap it may have. Work in smaller pages, and keep no whole listing in memory.`; // prettier-ignore
       return { code: 'function_runtime_out_of_memory', message: text, payload };
     }
     const why = violation ?? (signal === null ? `exit code ${code}` : `signal ${signal}`);
-    const text = `The process of the function ended under it (${why}).${all > 1 ? ' Another run of the function in the same process may be the cause.' : ''}`; // prettier-ignore
+    const text = `The process of the function ended under it (${why}).${isShared ? ' Another run of the function in the same process may be the cause.' : ''}`; // prettier-ignore
     return { code: 'function_runtime_crashed', message: text, payload };
   }
 
@@ -241,12 +245,11 @@ export function startChild(slot: number, deps: ChildDeps): Child {
 
   function start(run: SandboxRun, resolve: (result: SandboxResult) => void): void {
     const id = randomId();
-    const now = clock.monotonicMs();
     const { timeoutMs } = run.limits;
     const running: Running = {
       run,
       resolve,
-      endsAtMs: now + timeoutMs,
+      endsAtMs: isReady ? clock.monotonicMs() + timeoutMs : Number.POSITIVE_INFINITY,
       killAtMs: undefined,
       writes: new Set(),
       calls: 0,
@@ -287,6 +290,7 @@ export function startChild(slot: number, deps: ChildDeps): Child {
     child.isRetired = true;
     const message = { t: 'abort', id, code: error.code as AbortCode, message: error.message } as const;
     if (runs.size > 1) {
+      hasZombie = true;
       send(message);
       ping ??= { n: (pings += 1), sentAtMs: clock.monotonicMs() };
       send({ t: 'ping', n: ping.n });

@@ -28,7 +28,8 @@ const load = (code, filename) => {
 };
 const main = load(text(), 'hawser-runner'), zodText = text();
 let zod;
-main.start(real, net, () => (zod ??= load(zodText, 'zod')));
+// Later, because Node puts \`module\` among the globals when this text has ended.
+setImmediate(() => main.start(real, net, () => (zod ??= load(zodText, 'zod'))));
 `;
 
 let made: Promise<Buffer> | undefined;

@@ -29,7 +29,12 @@ function describe(thrown: unknown, mapStack: (stack: string) => string): ScriptF
   if (!(thrown instanceof Error)) {
     return internal('Error', `The function threw ${said(thrown)} instead of an Error. Throw an Error or nango.ActionError.`, stack); // prettier-ignore
   }
-  return internal(String(thrown.name), cut(String(thrown.message)), stack);
+  const { code } = thrown as { code?: unknown };
+  if (code === 'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING') {
+    return { code: 'module_not_allowed', message: 'import() is not there for functions. Use import at the top, so that it is bundled.', stack }; // prettier-ignore
+  }
+  const hint = thrown instanceof EvalError ? ': eval and new Function are not there for functions' : '';
+  return internal(String(thrown.name), cut(`${String(thrown.message)}${hint}`), stack);
 }
 
 function internal(name: string, message: string, stack: string | undefined): ScriptFailure {

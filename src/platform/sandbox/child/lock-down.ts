@@ -8,12 +8,30 @@ import util from 'node:util';
 import { currentRun } from './run-state.ts';
 import { ScriptError } from './script-error.ts';
 
-/** Globals that reach out of the process, or into the runner. */
-const TAKEN = [
-  'WebAssembly', 'WebSocket', 'EventSource', 'XMLHttpRequest', 'navigator', 'localStorage', 'sessionStorage', 'Storage',
-  'BroadcastChannel', 'MessageChannel', 'MessagePort', 'Worker', 'PerformanceObserver', 'require', 'module', 'exports',
-  '__filename', '__dirname', 'gc', 'CloseEvent', 'SharedArrayBuffer',
-]; // prettier-ignore
+/** Globals that functions keep; a list of what may stay, because Node adds new ones, and with `-e` every module. */
+const KEPT = new Set([
+  // The language.
+  'Object', 'Function', 'Array', 'Number', 'parseFloat', 'parseInt', 'Infinity', 'NaN', 'undefined', 'Boolean', 'String',
+  'Symbol', 'Date', 'Promise', 'RegExp', 'Error', 'AggregateError', 'EvalError', 'RangeError', 'ReferenceError',
+  'SyntaxError', 'TypeError', 'URIError', 'SuppressedError', 'globalThis', 'JSON', 'Math', 'Intl', 'ArrayBuffer',
+  'Atomics', 'Uint8Array', 'Int8Array', 'Uint16Array', 'Int16Array', 'Uint32Array', 'Int32Array', 'Float16Array',
+  'Float32Array', 'Float64Array', 'Uint8ClampedArray', 'BigUint64Array', 'BigInt64Array', 'DataView', 'Map', 'BigInt',
+  'Set', 'Iterator', 'WeakMap', 'WeakSet', 'WeakRef', 'Proxy', 'Reflect', 'FinalizationRegistry', 'decodeURI',
+  'decodeURIComponent', 'encodeURI', 'encodeURIComponent', 'escape', 'unescape', 'eval', 'isFinite', 'isNaN',
+  'DisposableStack', 'AsyncDisposableStack',
+  // Node and the web: what computes.
+  'global', 'Buffer', 'URL', 'URLSearchParams', 'URLPattern', 'TextEncoder', 'TextDecoder', 'AbortController',
+  'AbortSignal', 'Event', 'EventTarget', 'CustomEvent', 'DOMException', 'structuredClone', 'queueMicrotask', 'atob',
+  'btoa', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate', 'performance',
+  'Blob', 'File', 'FormData', 'Headers', 'Request', 'Response', 'ReadableStream', 'ReadableStreamDefaultReader',
+  'ReadableStreamBYOBReader', 'ReadableStreamBYOBRequest', 'ReadableByteStreamController',
+  'ReadableStreamDefaultController', 'TransformStream', 'TransformStreamDefaultController', 'WritableStream',
+  'WritableStreamDefaultController', 'WritableStreamDefaultWriter', 'ByteLengthQueuingStrategy',
+  'CountQueuingStrategy', 'TextEncoderStream', 'TextDecoderStream', 'CompressionStream', 'DecompressionStream',
+  'Crypto', 'CryptoKey', 'SubtleCrypto',
+  // Node's own Request looks for it; a port reaches nothing without a worker.
+  'MessagePort', 'MessageChannel',
+]); // prettier-ignore
 
 /** Members of the real process that load code, give handles or end it; gone even for who finds the object. */
 const PROCESS_TAKEN = [
@@ -27,7 +45,8 @@ const PROCESS_TAKEN = [
 /** Closes the doors. `keep` are what the runner itself goes on using. */
 export function lockDown(real: NodeJS.Process, scriptConsole: object, crypto: object, net: object): void {
   const goneText = 'is not there for functions';
-  for (const name of TAKEN) remove(globalThis, name);
+  for (const name of Object.getOwnPropertyNames(globalThis)) if (!KEPT.has(name)) remove(globalThis, name);
+  put(globalThis, 'crypto', (crypto as { webcrypto: unknown }).webcrypto);
   for (const name of PROCESS_TAKEN) remove(real, name);
   remove(crypto, 'setEngine');
   // `util` prints warnings and deprecations only; these two look into others.

@@ -28,6 +28,11 @@ const BUILTINS: Record<string, unknown> = {
   url,
   util,
   zlib,
+  // Node's own would go on after the run.
+  'timers/promises': {
+    setTimeout: (ms: number, value: unknown) => util.promisify(setTimeout)(ms, value),
+    setImmediate: (value: unknown) => util.promisify(setImmediate)(value),
+  },
 };
 
 const define =

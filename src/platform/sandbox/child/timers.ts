@@ -1,3 +1,4 @@
+import { promisify } from 'node:util';
 import { currentRun } from './run-state.ts';
 
 /** Puts timers in the place of Node's that end with the run that made them. */
@@ -25,6 +26,13 @@ export function installTimers(): void {
       timers?.add(entry);
       return timer;
     };
+    if (!isRepeated) {
+      const soonOrLater = (...rest: unknown[]): Promise<unknown> =>
+        new Promise((resolve) => made(() => resolve(rest.at(-1)), ...rest));
+      Object.defineProperty(made, promisify.custom, {
+        value: name === 'setImmediate' ? soonOrLater : (ms: unknown, value: unknown) => soonOrLater(ms, value),
+      });
+    }
     Object.defineProperty(globalThis, name, { value: made, writable: true, configurable: true, enumerable: true });
   }
   replace('setTimeout', (call, ms) => later(call, ms as number), clearTimeout, false);
