@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { benchConnections } from './connections.ts';
 import { benchGrowth } from './growth.ts';
 import { benchProxy } from './proxy.ts';
+import { benchRecords } from './records.ts';
 import { benchStart } from './start.ts';
 import { machine, printVerdicts, type Report } from './support/report.ts';
 
@@ -11,13 +12,15 @@ const benches: Record<string, (args: string[]) => Promise<Report>> = {
   connections: benchConnections,
   start: benchStart,
   growth: benchGrowth,
+  records: benchRecords,
 };
 
 const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [options] [--json file]
   proxy        --seconds 1 --rounds 3    calls through the proxy beside nginx and the upstream itself
   connections  --seconds 1 --rounds 3    reading a connection beside the upstream itself
   start        --starts 3 --idle 10      first and warm start, idle memory and CPU (seconds)
-  growth       --max 1000000 --samples 300 --idle 20   the same work with 10^3 and with more connections`;
+  growth       --max 1000000 --samples 300 --idle 20   the same work with 10^3 and with more connections
+  records      --records 100000 --max 1000000          saving and paging records beside raw upserts and COPY`;
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);

@@ -21,15 +21,15 @@ export interface Vault {
   open(place: SealedPlace, sealed: Buffer): Promise<string>;
   /** Keyed hash of a token, stable for the life of the environment. */
   lookupHash(environmentId: number, secret: string): Promise<Buffer>;
-  /** Many values of one column: a third of the cost of one by one. In the order given. */
+  /** Many values of one column: a third of the cost of one by one. Rows are ASCII. In the order given. */
   sealMany(
     column: SealedColumnPlace,
     values: readonly { row: string; plaintext: string | Buffer }[],
   ): Promise<Buffer[]>;
   /** Resolves to the plaintexts as UTF-8 bytes. Errors: `sealed` when one of them does not open. */
   openMany(column: SealedColumnPlace, values: readonly { row: string; sealed: Buffer }[]): Promise<Buffer[]>;
-  /** {@link Vault.lookupHash} of many texts. */
-  lookupHashes(environmentId: number, texts: readonly string[]): Promise<Buffer[]>;
+  /** Keyed hashes of contents, 32 hex digits each: equal for equal texts of one environment, and they tell nothing. */
+  contentHashes(environmentId: number, texts: readonly string[]): Promise<string[]>;
 }
 
 export interface ApiKey {

@@ -118,8 +118,18 @@ describe('vault', () => {
     await expect(vault.openMany(column, moved)).rejects.toMatchObject({ code: 'sealed' });
     const cut = [{ row: '0', sealed: (sealed[0] as Buffer).subarray(0, 25) }];
     await expect(vault.openMany(column, cut)).rejects.toMatchObject({ code: 'sealed' });
-    const hashes = await vault.lookupHashes(environmentId, texts);
-    expect(hashes).toEqual(await Promise.all(texts.map((text) => vault.lookupHash(environmentId, text))));
+  });
+
+  it('hashes of contents: equal for equal ones, others in another environment', async () => {
+    const environments = await start(db);
+    const { id: elsewhere } = await environments.create({ name: `other${rounds}`, isProduction: false });
+    const { vault } = environments;
+    const [a, b, again] = await vault.contentHashes(environmentId, ['a', 'b', 'a']);
+    expect(a).toMatch(/^[0-9a-f]{32}$/);
+    expect(again).toBe(a);
+    expect(b).not.toBe(a);
+    expect(await vault.contentHashes(elsewhere, ['a'])).not.toContain(a);
+    expect(await (await start(db)).vault.contentHashes(environmentId, ['b'])).toEqual([b]);
   });
 
   it('readings do not overtake each other', async () => {

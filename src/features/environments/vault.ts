@@ -1,15 +1,16 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import {
+  contentHashes,
   keyedHash,
-  keyedHashes,
   keyIdOf,
   openBytes,
   openMany,
   sealBytes,
   sealMany,
+  type ManyContexts,
 } from '../../platform/keyring/index.ts';
 import type { Database } from '../../platform/postgres/index.ts';
-import type { SealedPlace, Vault } from './model.ts';
+import type { SealedColumnPlace, SealedPlace, Vault } from './model.ts';
 import { selectDataKeys } from './store.ts';
 import type { DataKeyReader, EnvironmentKeys } from './vault-keys.ts';
 
@@ -79,11 +80,10 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
     async sealMany(column, values) {
       const keys = await keysOf(column.environmentId);
       const key = cipherKey(keys.seal.get(keys.activeId) as Buffer);
-      const contexts = values.map(({ row }) => contextOf({ ...column, row }));
       return sealMany(
         key,
         keys.activeId,
-        contexts,
+        contextsOf(column, values),
         values.map(({ plaintext }) => plaintext),
       );
     },
@@ -97,12 +97,12 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
           const key = keys.seal.get(id);
           return key && cipherKey(key);
         },
-        values.map(({ row }) => contextOf({ ...column, row })),
+        contextsOf(column, values),
         values.map(({ sealed }) => sealed),
       );
     },
-    async lookupHashes(environmentId, texts) {
-      return keyedHashes(cipherKey((await keysOf(environmentId)).lookup), texts);
+    async contentHashes(environmentId, texts) {
+      return contentHashes((await keysOf(environmentId)).lookup, texts);
     },
     reload() {
       // One after the other: an older reading must not land on top of a newer one.
@@ -123,6 +123,14 @@ function cipherKey(key: Buffer): KeyObject {
     cipherKeys.set(key, made);
   }
   return made;
+}
+
+/** As {@link contextOf}, around the row. */
+function contextsOf(
+  { environmentId, table, column }: SealedColumnPlace,
+  values: readonly { row: string }[],
+): ManyContexts {
+  return { before: `${environmentId}|${table}|`, rows: values.map(({ row }) => row), after: `|${column}` };
 }
 
 /** What a sealed value is bound to. */

@@ -1,23 +1,24 @@
 /** Names of places, rows and positions. */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { recordErrors } from './errors.ts';
 import type { RecordPlace } from './model.ts';
 
-/** Any UUID does as a namespace, once and for all. RFC 9562 5.5. */
-const NAMESPACE = Buffer.from('6f0d1c0e5a8e4c5bb7f4a3c1de9b2f47', 'hex');
 const TAG_BYTES = 9;
 
-/** Makes row ids of one place: UUID v5, so that the same record has the same id for ever. */
+/** Makes row ids of one place: in the form of UUID v5, so that the same record has the same id for ever. */
 export function rowIds(place: RecordPlace): (externalId: string) => string {
-  const prefix = createHash('sha1')
-    .update(NAMESPACE)
-    .update(`${place.environmentId}|${place.connectionId}|${place.model}|`, 'utf8');
+  // With its length, a model's name cannot go on into an id.
+  const { environmentId, connectionId, model } = place;
+  const prefix = `record|${environmentId}|${connectionId}|${model.length}|${model}|`;
   return (externalId) => {
-    const hex = prefix.copy().update(externalId, 'utf8').digest('hex');
-    const variant = ((Number.parseInt(hex[16] as string, 16) & 0x3) | 0x8).toString(16);
+    const hex = hash('sha1', prefix + externalId, 'hex');
+    const variant = VARIANTS[hex.charCodeAt(16) & 0x3] as string;
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
   };
 }
+
+/** RFC 9562 4.1: the two highest bits of the digit are 1 and 0. */
+const VARIANTS = ['8', '9', 'a', 'b'];
 
 /** Cursors of one place. They name a position and nothing else: one of another place is refused. */
 export interface Cursors {

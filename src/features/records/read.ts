@@ -37,7 +37,8 @@ export async function readPage(
     bytesMax: PAGE_BYTES_MAX,
   });
   const page = unpack(row);
-  const chunks: Buffer[] = [Buffer.from('[')];
+  const json = new JsonText((row.sealed?.length ?? 0) + (page.length + 1) * METADATA_BYTES);
+  json.add('[');
   const metadataOf = metadataWriter(cursors.write);
   const pruned = (row.pruned ?? []).values();
   for (let from = 0; from < page.length; from += SLICE) {
@@ -51,22 +52,20 @@ export async function readPage(
     for (const one of slice) {
       if (one.sealed === undefined) {
         const { id, at } = pruned.next().value as { id: string; at: number };
-        chunks.push(Buffer.from(`{"id":${JSON.stringify(id)}${metadataOf(one, at)}`, 'utf8'));
+        json.addBytes(Buffer.from(`{"id":${JSON.stringify(id)}}`, 'utf8'), 1);
+        json.add(metadataOf(one, at));
       } else {
-        const text = opened[next++] as Buffer;
-        chunks.push(text.subarray(0, text.length - 1), Buffer.from(metadataOf(one, undefined), 'latin1'));
+        json.addBytes(opened[next++] as Buffer, 1);
+        json.add(metadataOf(one, undefined));
       }
     }
   }
   const last = page.at(-1);
-  if (last !== undefined) {
-    // The comma behind the last record.
-    const end = chunks.pop() as Buffer;
-    chunks.push(end.subarray(0, end.length - 1));
-  }
-  chunks.push(Buffer.from(']'));
+  // The comma behind the last record.
+  if (last !== undefined) json.cut(1);
+  json.add(']');
   return {
-    recordsJson: Buffer.concat(chunks),
+    recordsJson: json.bytes(),
     nextCursor: last !== undefined && row.found > page.length ? cursors.write(last.position) : null,
   };
 }
@@ -97,6 +96,44 @@ export async function readByIds(deps: ReadDeps, place: RecordPlace, ids: readonl
 function firstAfter({ modifiedAfter, modifiedAfterMicros }: RecordQuery, cursor: number): number {
   const from = modifiedAfterMicros ?? (modifiedAfter === undefined ? undefined : modifiedAfter.getTime() * 1e3);
   return from === undefined ? cursor : Math.max(cursor, from - 1);
+}
+
+/** More than the metadata of a record ever has. */
+const METADATA_BYTES = 400;
+
+/** Text put together in one piece of memory: a list of small ones would cost more than their content. */
+class JsonText {
+  #bytes: Buffer;
+  #length = 0;
+
+  constructor(size: number) {
+    this.#bytes = Buffer.allocUnsafe(size);
+  }
+
+  /** ASCII. */
+  add(text: string): void {
+    this.#reserve(text.length);
+    this.#length += this.#bytes.write(text, this.#length, 'latin1');
+  }
+
+  /** All but the last bytes. */
+  addBytes(bytes: Buffer, without: number): void {
+    this.#reserve(bytes.length);
+    this.#length += bytes.copy(this.#bytes, this.#length, 0, bytes.length - without);
+  }
+
+  cut(count: number): void {
+    this.#length -= count;
+  }
+
+  bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    this.#bytes = Buffer.concat([this.#bytes], (this.#length + count) * 2);
+  }
 }
 
 interface PageRecord {

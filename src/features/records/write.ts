@@ -25,8 +25,6 @@ export interface WriteDeps {
 
 /** A statement with more would be long in memory several times over. */
 const STATEMENT_BYTES_MAX = 8_000_000;
-/** Of the keyed hash: enough to never meet by chance. */
-const HASH_BYTES = 16;
 
 /** A record that is to be written. */
 interface Item extends ReadRecord {
@@ -86,11 +84,11 @@ function once(read: ReadRecord[], { action, model, onWarning }: RecordWrite): Re
 }
 
 async function hashAll(vault: Vault, environmentId: number, items: readonly Item[]): Promise<void> {
-  const hashes = await vault.lookupHashes(
+  const hashes = await vault.contentHashes(
     environmentId,
     items.map(({ text }) => text),
   );
-  for (const [index, item] of items.entries()) item.hash = (hashes[index] as Buffer).toString('hex', 0, HASH_BYTES);
+  for (const [index, item] of items.entries()) item.hash = hashes[index] as string;
 }
 
 /** The rows of one batch, behind the model's lock. */

@@ -7,7 +7,7 @@
  */
 export type { Keyring, KeyWrapper } from './model.ts';
 export { keyedHash, keyIdOf, KEY_BYTES, openBytes, sealBytes, sealedPrefix } from './cipher.ts';
-export { keyedHashes, openMany, sealMany } from './cipher-many.ts';
+export { contentHashes, openMany, sealMany, type ManyContexts } from './cipher-many.ts';
 export { createKeyring, keyringFrom } from './keyring.ts';
 export { keyringErrors } from './errors.ts';
 export { generateKey } from './local-key.ts';
