@@ -67,18 +67,31 @@ export function functionServiceRoutes(core: CoreServices, services: FunctionServ
   ];
 }
 
+/** A person accepts a restored database while the node runs; nobody minds a second. */
+const ACCEPTANCE_INTERVAL_MS = 1_000;
+
 /**
- * Takes up work until the returned function has resolved. In quarantine nothing runs: a restored database may tell of
- * work that was done long ago.
+ * Takes up work until the returned function has resolved. In quarantine nothing is taken up: a restored database may
+ * tell of work that was done long ago. What a caller asks for and waits for still runs.
  */
-export function startFunctionServices(services: FunctionServices): () => Promise<void> {
-  const { records, runs, syncs } = services;
-  const stopRetention = records.start();
-  const stopRuns = runs.start();
-  const stopSchedules = syncs.startSchedules();
+export function startFunctionServices(
+  core: Pick<CoreServices, 'clock' | 'recovery'>,
+  { records, runs, syncs }: Pick<FunctionServices, 'records' | 'runs' | 'syncs'>,
+): () => Promise<void> {
+  let stops: (() => Promise<void>)[] = [];
+  const begin = (): void => {
+    stops = [syncs.startSchedules(), runs.start(), records.start()];
+  };
+  let stopWatching: (() => void) | undefined;
+  if (core.recovery.isQuarantined()) {
+    stopWatching = core.clock.every(ACCEPTANCE_INTERVAL_MS, () => {
+      if (core.recovery.isQuarantined()) return;
+      stopWatching?.();
+      begin();
+    });
+  } else begin();
   return async () => {
-    await stopSchedules();
-    await stopRuns();
-    await stopRetention();
+    stopWatching?.();
+    for (const stop of stops) await stop();
   };
 }

@@ -269,7 +269,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const stopRecovery = recovery.start();
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
-  const stopFunctions = startFunctionServices(services);
+  const stopFunctions = startFunctionServices(services, services);
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     connect.sweep().catch((error: unknown) => log.warn('sweep of connect flows failed', { error: errorText(error) }));
   });
