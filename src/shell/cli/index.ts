@@ -10,10 +10,12 @@ import { RefusedError, UnreachableError } from './client.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addConnectionsCommand } from './commands/connections.ts';
+import { addDryrunCommands } from './commands/dryrun.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
 import { addKeysCommand } from './commands/keys.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addRunCommands, addVariablesCommand } from './commands/runs.ts';
 import { addServerCommands } from './commands/server.ts';
 
 /** What a command writes to; tests bind their own. */
@@ -53,7 +55,10 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addConnectionsCommand(program, output);
   addCallCommand(program, output, done);
   addKeysCommand(program, output, done);
+  addRunCommands(program, output, done);
+  addVariablesCommand(program, output);
   addProjectCommands(program, output, done);
+  addDryrunCommands(program, output, done);
   addBackupCommands(program, output);
   try {
     await program.parseAsync(argv as string[], { from: 'user' });
