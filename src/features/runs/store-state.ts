@@ -132,8 +132,10 @@ export async function selectVariables(sql: Sql, environmentId: number): Promise<
   );
 }
 
-/** The id that a value has to be sealed for: that of the name's row, or `fresh`. Locked until the commit. */
+/** The id that a value has to be sealed for: that of the name's row, or `fresh`. Others wait until the commit. */
 export async function lockVariable(sql: Sql, environmentId: number, name: string, fresh: string): Promise<string> {
+  // A name that is not there yet has no row to lock.
+  await sql.query("SELECT pg_advisory_xact_lock(hashtext('environment_variable'), $1::int)", [environmentId]);
   const rows = await sql.query<{ id: string }>(
     'SELECT id FROM environment_variable WHERE environment_id = $1 AND name = $2 FOR UPDATE',
     [environmentId, name],
