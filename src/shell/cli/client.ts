@@ -17,7 +17,12 @@ export interface Client {
   /** Calls the API and reads its JSON. Errors: {@link UnreachableError}, {@link RefusedError}. */
   json(method: string, path: string, body?: unknown): Promise<unknown>;
   /** One call as it is, whatever its status. Errors: {@link UnreachableError}. */
-  raw(request: { method: string; path: string; headers: Record<string, string>; body?: string }): Promise<CallResponse>;
+  raw(request: {
+    method: string;
+    path: string;
+    headers: Record<string, string>;
+    body?: string | Buffer;
+  }): Promise<CallResponse>;
   close(): Promise<void>;
 }
 
