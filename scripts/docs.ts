@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cliPage } from './docs-reference/cli.ts';
 import { errorsPage } from './docs-reference/errors.ts';
+import { functionLimitsPage } from './docs-reference/function-limits.ts';
 import { llmsPage } from './docs-reference/llms.ts';
 import { settingsPage } from './docs-reference/settings.ts';
 import { startErrorsPage } from './docs-reference/start-errors.ts';
@@ -20,6 +21,7 @@ async function pages(): Promise<Map<string, string>> {
     ['docs/reference/errors.md', await errorsPage()],
     ['docs/reference/cli.md', await cliPage()],
     ['docs/reference/start-errors.md', startErrorsPage()],
+    ['docs/reference/function-limits.md', functionLimitsPage()],
   ]);
   const read = (path: string): string => files.get(path) ?? readFileSync(join(ROOT, path), 'utf8');
   return files.set('llms.txt', llmsPage(ROOT, read));

@@ -6,7 +6,12 @@ import { catalogue } from '../../catalogue/index.ts';
 const PAGES: [title: string, paths: string[]][] = [
   ['Start', ['README.md', 'docs/guide/first-minute.md']],
   ['Guide', ['connect', 'proxy', 'disconnect', 'emulators', 'operate'].map((name) => `docs/guide/${name}.md`)],
-  ['Reference', ['settings', 'errors', 'start-errors', 'cli', 'providers'].map((name) => `docs/reference/${name}.md`)],
+  [
+    'Reference',
+    ['settings', 'errors', 'start-errors', 'function-limits', 'cli', 'providers'].map(
+      (name) => `docs/reference/${name}.md`,
+    ),
+  ],
   ['Work on it', ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md']],
 ];
 

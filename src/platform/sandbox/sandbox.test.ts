@@ -49,6 +49,19 @@ describe('runs', () => {
     expect(mine.stats().processes).toBe(1);
   });
 
+  it('finds a place for a run that others wait for, and leaves some beside those that are alone', async () => {
+    const mine = testSandbox({ processesMax: 1, crowdedMs: 100 });
+    const inner = 'return "inner";';
+    const host = (): Promise<unknown> => outputOf(mine, inner);
+    expect(await outputOf(mine, 'return await nango.triggerAction("k", "c", "inner");', { host })).toBe('inner');
+    const two = testSandbox({ aloneMax: 1 });
+    const code = 'await new Promise((go) => setTimeout(go, input.ms)); return input.ms;';
+    const first = outputOf(two, code, { alone: true, input: { ms: 600 } });
+    const second = outputOf(two, code, { alone: true, input: { ms: 1 } });
+    expect(await Promise.race([second, outputOf(two, code, { input: { ms: 2 } })])).toBe(2);
+    expect(await Promise.all([first, second])).toEqual([600, 1]);
+  });
+
   it('replaces a process after its number of runs', async () => {
     const mine = testSandbox({ runsMax: 2 });
     const code = 'globalThis.seen = (globalThis.seen ?? 0) + 1; return globalThis.seen;';

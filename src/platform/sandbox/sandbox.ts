@@ -16,6 +16,8 @@ export interface SandboxDeps {
 
 interface Queued {
   run: SandboxRun;
+  /** On the monotonic clock. */
+  sinceMs: number;
   resolve(result: SandboxResult): void;
 }
 
@@ -28,6 +30,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
   const limits = limitsOf(over);
   const processors = availableParallelism();
   const children = new Set<Child>();
+  const alone = new Set<Child>();
   const queue: Queued[] = [];
   let stopSweep: (() => void) | undefined;
   let isClosed = false;
@@ -55,14 +58,17 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
   async function forget(child: Child): Promise<void> {
     await child.ended;
     children.delete(child);
+    alone.delete(child);
     killed += 1;
     pump();
   }
 
   /** Room for one more process: also by ending one that has nothing to do. */
   function hasRoom(): boolean {
-    if (children.size < limits.processesMax) return true;
+    const waitedMs = clock.monotonicMs() - (queue[0]?.sinceMs ?? Number.POSITIVE_INFINITY);
+    if (children.size < limits.processesMax * (waitedMs > limits.crowdedMs ? 2 : 1)) return true;
     const idle = [...children].filter((child) => child.running === 0);
+    if (idle.some((child) => child.isRetired)) return false; // one is on its way out
     idle.toSorted((a, b) => a.idleSinceMs - b.idleSinceMs)[0]?.kill();
     // It is gone when the system says so; `ended` tries again.
     return false;
@@ -78,8 +84,11 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
 
   function place(run: SandboxRun): Child | undefined {
     if (run.alone === true) {
+      if (alone.size >= limits.aloneMax) return undefined;
       const child = freshFor(run);
-      if (child !== undefined) child.isRetired = true;
+      if (child === undefined) return undefined;
+      child.isRetired = true;
+      alone.add(child);
       return child;
     }
     const key = keyOf(run);
@@ -124,6 +133,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
       if (child.key !== undefined && isOld) child.isRetired = true;
       if (child.running === 0 && (child.isRetired || (child.key !== undefined && isIdle) || isUnwanted)) child.kill();
     }
+    if (queue.length > 0) pump();
     if (children.size === 0 && queue.length === 0) {
       stopSweep?.();
       stopSweep = undefined;
@@ -135,7 +145,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
     if (isClosed) return cancelled('This node is stopping.');
     if (run.signal?.aborted === true) return cancelled('The run was cancelled before it began.');
     return new Promise<SandboxResult>((resolve) => {
-      const queued: Queued = { run, resolve: done };
+      const queued: Queued = { run, resolve: done, sinceMs: clock.monotonicMs() };
       function done(result: SandboxResult): void {
         run.signal?.removeEventListener('abort', drop);
         resolve(result);
