@@ -38,6 +38,7 @@ describe('recordings', () => {
       'other params or data',
     );
     expect((await nango.get({ endpoint: 'contacts', params: { page: 2 } })).data).toEqual({ page: 2 });
+    expect((await nango.get({ endpoint: '/contacts?page=2' })).data).toEqual({ page: 2 });
     await expect(nango.get({ endpoint: '/missing' })).rejects.toMatchObject({
       isAxiosError: true,
       response: { status: 404 },

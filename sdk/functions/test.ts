@@ -156,7 +156,7 @@ export class NangoActionMock {
 
   async #answer(config: ProxyConfiguration): Promise<ScriptResponse> {
     const fits = this.#recorded(config).filter(
-      (each) => isSame(each.params, config.params) && isSame(each.data, config.data),
+      (each) => isSame(each.params, paramsOf(config)) && isSame(each.data, config.data),
     );
     const chosen = fits.find((each) => !this.#used.has(each)) ?? fits.at(-1);
     if (chosen === undefined)
@@ -233,6 +233,12 @@ function load({ dirname, name }: MockOptions): Recording {
 function responseOf(answer: RecordedAnswer): ScriptResponse {
   const { status = 200, headers = {}, response } = answer;
   return { data: structuredClone(response), status, statusText: '', headers, config: {} };
+}
+
+/** Parameters of the endpoint and those beside it, as they were recorded. */
+function paramsOf({ endpoint, params }: ProxyConfiguration): Record<string, unknown> {
+  const inPath = Object.fromEntries(new URLSearchParams(endpoint.split('?').slice(1).join('?')));
+  return { ...inPath, ...(typeof params === 'string' ? Object.fromEntries(new URLSearchParams(params)) : params) };
 }
 
 const plainPath = (path: string): string => path.replace(/^\//, '').split('?')[0] ?? '';
