@@ -7,12 +7,15 @@ import { watchEventLoop } from '../../platform/watchdog.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import { StartupError } from '../../base/errors.ts';
 import type { Config } from '../../config.ts';
+import { findEnvironment } from '../../features/environments/index.ts';
 import { createLog } from '../../platform/log/index.ts';
 import { startEmulators, type Emulators } from '../../../emulators/index.ts';
 import { createPlayer } from '../dev/play.ts';
 import { devRoutes } from '../dev/routes.ts';
 import { seedDev } from '../dev/seed.ts';
 import { startHawser, type Hawser } from '../node.ts';
+import { projectIn } from '../project/folder.ts';
+import { watchProject } from '../project/watch.ts';
 import {
   generatePassword,
   loadKeyring,
@@ -120,6 +123,14 @@ export async function runNode(
     file.environments = entries;
     if (emulators !== undefined) {
       await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
+    }
+    const project = isDev ? projectIn('.') : undefined;
+    const environment = project === undefined ? undefined : await findEnvironment(database.db, 'dev');
+    if (project !== undefined && environment !== undefined) {
+      log.info('functions of this folder are deployed when they are saved', { folder: project });
+      const { functions, sandbox } = hawser.services;
+      const tell = (line: string): void => log.info(line);
+      closers.push(watchProject(project, { functions, sandbox, clock, environmentId: environment.id, tell }));
     }
     // Last: a script that sees the file finds everything there.
     await writeHawserFile(config.dataDir, file);
