@@ -270,7 +270,7 @@ export function startChild(slot: number, deps: ChildDeps): Child {
       entry: run.entry,
       input: run.input,
       context: run.context,
-      softTimeoutMs: run.limits.softTimeoutMs ?? timeoutMs * 0.8,
+      softTimeoutMs: run.limits.softTimeoutMs ?? timeoutMs * limits.softTimeoutShare,
       outputBytesMax: run.limits.outputBytesMax ?? limits.outputBytesMax,
     });
     known.add(hash);

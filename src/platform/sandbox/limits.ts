@@ -2,11 +2,10 @@
 
 /** Rows of the table in the guide: value, unit and why. */
 export const SANDBOX_LIMITS = {
-  timeoutMs: { value: 15 * 60_000, why: 'a run without a limit of its own; the process is killed then' },
   softTimeoutShare: { value: 0.8, why: 'from this part of the time on, saving a checkpoint ends the run' },
   abortGraceMs: { value: 5_000, why: 'a cancelled script may tidy up this long before it is killed' },
   pongMs: { value: 1_000, why: 'a process that does not answer this long is blocked by a loop and is killed' },
-  startMs: { value: 15_000, why: 'a process that is not ready by then will never be' },
+  startMs: { value: 60_000, why: 'a process that is not ready by then will never be' },
   heapMegabytes: { value: 256, why: 'V8 heap of one process' },
   dataBytes: { value: 1_000_000_000, why: 'all memory of one process, Buffers too (Linux with `prlimit` only)' },
   cpuSeconds: { value: 1_800, why: 'processor time of one process: ends an orphan in a loop (`prlimit` only)' },

@@ -36,7 +36,7 @@ export interface ScriptContext {
 }
 
 export interface ScriptLimits {
-  /** SIGKILL after this; default {@link SANDBOX_LIMITS}. */
+  /** The run is given up and killed after this. */
   timeoutMs: number;
   /** From here on `saveCheckpoint` ends the run so that the next one resumes. Default: 80 % of `timeoutMs`. */
   softTimeoutMs?: number;

@@ -62,6 +62,21 @@ describe('runs', () => {
     expect(await Promise.all([first, second])).toEqual([600, 1]);
   });
 
+  it('lets calls over the limit of open ones wait', async () => {
+    const mine = testSandbox({ callsMax: 3 });
+    let open = 0;
+    let most = 0;
+    const host = async (): Promise<unknown> => {
+      most = Math.max(most, (open += 1));
+      await systemClock.sleep(1);
+      open -= 1;
+      return 'x';
+    };
+    const code = 'return (await Promise.all(Array.from({ length: 50 }, () => nango.getWebhookURL()))).length;';
+    expect(await outputOf(mine, code, { host })).toBe(50);
+    expect(most).toBe(3);
+  });
+
   it('replaces a process after its number of runs', async () => {
     const mine = testSandbox({ runsMax: 2 });
     const code = 'globalThis.seen = (globalThis.seen ?? 0) + 1; return globalThis.seen;';

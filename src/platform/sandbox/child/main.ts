@@ -31,6 +31,8 @@ export function start(
   const listen = real.on.bind(real);
   const runs = new Map<string, ReturnType<typeof startRun>>();
   const calls = new Map<string, Map<number, Waiting>>();
+  /** Calls over the limit of open ones, in order. */
+  const held = new Map<string, { send(): void; reject(error: unknown): void }[]>();
   const bundles = new Map<string, Bundle>();
   const require = createRequire(loadZod);
   let limits: SandboxLimits = limitsOf();
@@ -50,10 +52,7 @@ export function start(
           write(`{"t":"call","id":"${id}","n":${n},"m":"${method}","a":[${args.join(',')}]}`);
         };
         if (mine.size < limits.callsMax) send();
-        else
-          reject(
-            new ScriptError('too_many_calls', `More than ${limits.callsMax} calls are open. Await some of them first.`),
-          );
+        else heldBack(id).push({ send, reject });
       });
     },
     tell(id, method, args) {
@@ -62,6 +61,19 @@ export function start(
     done: (id, output) => write(`{"t":"done","id":"${id}"${output === undefined ? '' : `,"out":${output}`}}`),
     fail: (id, error) => write(JSON.stringify({ t: 'fail', id, error })),
   };
+
+  function heldBack(id: string): { send(): void; reject(error: unknown): void }[] {
+    const list = held.get(id) ?? [];
+    held.set(id, list);
+    return list;
+  }
+
+  /** Rejects every open and held call of a run. */
+  function rejectAll(id: string, error: ScriptAbort): void {
+    for (const each of calls.get(id)?.values() ?? []) each.reject(error);
+    for (const each of held.get(id) ?? []) each.reject(error);
+    held.delete(id);
+  }
 
   function run(order: Extract<ToChild, { t: 'run' }>): void {
     calls.set(order.id, new Map());
@@ -81,9 +93,8 @@ export function start(
   async function forget(id: string, ended: Promise<void>): Promise<void> {
     await ended;
     runs.delete(id);
-    const left = calls.get(id);
+    rejectAll(id, new ScriptAbort('script_aborted', 'The function has ended.'));
     calls.delete(id);
-    for (const each of left?.values() ?? []) each.reject(new ScriptAbort('script_aborted', 'The function has ended.'));
   }
 
   function take(message: ToChild): void {
@@ -92,6 +103,7 @@ export function start(
       const mine = calls.get(message.id);
       const waiting = mine?.get(message.n);
       mine?.delete(message.n);
+      held.get(message.id)?.shift()?.send();
       if ('error' in message) waiting?.reject(errorOf(message.error));
       else waiting?.resolve(message.value);
     } else if (message.t === 'abort') abort(runs.get(message.id), message);
@@ -103,7 +115,7 @@ export function start(
     if (running === undefined) return;
     running.aborted = { code, message };
     running.abort.abort(new ScriptAbort(code, message));
-    for (const each of calls.get(running.id)?.values() ?? []) each.reject(new ScriptAbort(code, message));
+    rejectAll(running.id, new ScriptAbort(code, message));
   }
 
   /** Blames the run whose code it was; when that cannot be told, the process is of no use any more. */
