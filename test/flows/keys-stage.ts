@@ -85,7 +85,7 @@ export function credentialOf(index: number, version: number): Credential {
 
 /** Makes an environment with `connections` connections, and one value in each other sealed column. */
 export async function fill(hawser: Hawser, stage: KeyStage, name: string, connections: number): Promise<Filled> {
-  const { environments, integrations, credentials, connections: store, disconnect } = hawser.services;
+  const { environments, integrations, credentials, connections: store, disconnect, runs, records } = hawser.services;
   const { vault } = environments;
   const { id: environmentId } = await environments.create({ name, isProduction: false });
   const integration = await integrations.create(environmentId, {
@@ -157,6 +157,27 @@ export async function fill(hawser: Hawser, stage: KeyStage, name: string, connec
       await seal(vault, environmentId, 'oauth_flow', flowId, 'sealed'),
     ],
   );
+  await runs.variables.set(environmentId, 'REGION', 'secret of environment_variable');
+  const runId = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO run (environment_id, uuid, kind, trigger, state, function_id, function_name, version, integration_id,
+       input_sealed, output_sealed, finished_at) VALUES ($1, $2, 'action', 'api', 'succeeded', 1, 'x', '1', $3, $4, $5, now())`,
+    [
+      environmentId,
+      runId,
+      integration.id,
+      await seal(vault, environmentId, 'run', runId, 'input_sealed'),
+      await seal(vault, environmentId, 'run', runId, 'output_sealed'),
+    ],
+  );
+  const taskId = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO function_task (environment_id, id, kind, state, integration_key, function_type, result_sealed)
+     VALUES ($1, $2, 'dryrun', 'success', 'generic', 'action', $3)`,
+    [environmentId, taskId, await seal(vault, environmentId, 'function_task', taskId, 'result_sealed')],
+  );
+  const written = { environmentId, connectionId: first.id, model: 'Person', syncId: 1, generation: 1 };
+  await records.write({ ...written, action: 'save', records: [{ id: '1', name: 'secret of record' }] });
   const leaving = await upsert('leaving');
   await stage.db.transaction(async (tx) => {
     await disconnect.enqueue(tx, leaving);

@@ -17,7 +17,17 @@ import type { LogWriter } from './logs.ts';
 import type { Run, RunContext, RunHooks, RunKind, RunResult } from './model.ts';
 import { createRedactor, type Redactor } from './redact.ts';
 import { errorDetails, openJson, publicError, sealJson } from './sealed.ts';
-import { addCounts, endRun, holdLease, requeueRun, selectSealed, toRun, type Ended, type RunRow } from './store.ts';
+import {
+  addCounts,
+  endRun,
+  holdLease,
+  requeueRun,
+  selectSealed,
+  toRun,
+  type Ended,
+  type Ending,
+  type RunRow,
+} from './store.ts';
 import { releaseLocks } from './store-state.ts';
 
 export interface PerformDeps {
@@ -35,6 +45,8 @@ export interface PerformDeps {
   hooks: ReadonlyMap<RunKind, RunHooks>;
   killPoints: KillPoints;
   nodeId: string;
+  /** Ends a run outside a transaction, together with others. */
+  end(ending: Ending): Promise<Ended | undefined>;
 }
 
 /** A run that this node holds. */
@@ -93,6 +105,8 @@ export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Pro
   }
   const clean: RunResult = result.ok ? result : { ok: false, error: redact(result.error, redactor) };
   const run = await settle(deps, task, held, 'context' in scene ? scene : undefined, clean);
+  // Committed; the caller or the app is not told yet.
+  deps.killPoints.reach(run.kind === 'sync' ? 'S6' : 'A4');
   return { run, result: clean };
 }
 
@@ -185,7 +199,7 @@ async function runScript(
     },
     fence: (tx) => context.fence(tx),
   };
-  deps.killPoints.reach('A1', connection.id);
+  deps.killPoints.reach('A1');
   const result = await deps.sandbox.run({
     environmentId: run.environmentId,
     bundle: { hash: fn.codeHash, code: code.js },
@@ -197,7 +211,7 @@ async function runScript(
     signal: held.abort.signal,
     ...(prepared?.alone !== undefined && { alone: prepared.alone }),
   });
-  deps.killPoints.reach('A2', connection.id);
+  deps.killPoints.reach('A3');
   if (!result.ok) host.log.say('error', result.error.message, { code: result.error.code });
   return result;
 }
@@ -253,8 +267,8 @@ async function settleOnce(
   const kindHooks = deps.hooks.get(row.kind);
   const finished =
     scene !== undefined && kindHooks?.tells?.(scene.context.run) !== false ? kindHooks?.finished : undefined;
-  const end = async (sql: Sql): Promise<Ended> => {
-    const at = await endRun(sql, { ...lease, state, outputSealed, error });
+  const end = async (sql: Sql, write: (ending: Ending) => Promise<Ended | undefined>): Promise<Ended> => {
+    const at = await write({ ...lease, state, outputSealed, error });
     if (at !== undefined) return at;
     // The commit of an earlier try may have come through although nobody heard of it.
     const now = await selectSealed(sql, row.environment_id, row.id);
@@ -264,10 +278,10 @@ async function settleOnce(
     throw runErrors.fail('run_superseded');
   };
   let ended: Ended;
-  if (finished === undefined && scene?.hasLocks !== true) ended = await end(db);
+  if (finished === undefined && scene?.hasLocks !== true) ended = await end(db, deps.end);
   else {
     ended = await db.transaction(async (tx) => {
-      const at = await end(tx);
+      const at = await end(tx, (ending) => endRun(tx, ending));
       await releaseLocks(tx, { environmentId: row.environment_id, runId: row.id });
       if (finished !== undefined && scene !== undefined) {
         const told = result.ok

@@ -12,22 +12,26 @@ import { perform, type HeldRun, type PerformDeps, type Task } from './perform.ts
 import { createQueue } from './queue.ts';
 import { resultOf, sealJson } from './sealed.ts';
 import {
+  endRuns,
   forgetIdempotency,
   insertRun,
+  insertStarted,
   notifyQueued,
   selectByIdempotency,
   selectByUuid,
   selectRuns,
   selectSealed,
   toRun,
+  type Ending,
   type NewRun,
   type RunRow,
 } from './store.ts';
 import { selectLogs } from './store-state.ts';
 import { endLocked, markCancelled } from './store-queue.ts';
+import { createTogether } from './together.ts';
 import { createVariables } from './variables.ts';
 
-export type RunsDeps = Omit<PerformDeps, 'logs' | 'host' | 'hooks'> &
+export type RunsDeps = Omit<PerformDeps, 'logs' | 'host' | 'hooks' | 'end'> &
   Omit<HostDeps, 'variables' | 'execute' | 'functions' | 'connections' | 'integrations'> & {
     functions: HostDeps['functions'];
     connections: HostDeps['connections'] & PerformDeps['connections'];
@@ -49,10 +53,12 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
   const variables = await createVariables({ db, vault });
   const logs = createLogWriter({ db, clock, log });
   let stopping = false;
+  const startTogether = createTogether((values: readonly NewRun[]) => insertStarted(db, values));
   const performDeps: PerformDeps = {
     ...deps,
     hooks,
     logs,
+    end: createTogether((ends: readonly Ending[]) => endRuns(db, ends)),
     host: { ...deps, variables, execute: (request, options) => execute(request, options) },
   };
   const queue = createQueue({
@@ -154,7 +160,9 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
     if (others >= EXECUTING_MAX || stopping) throw runErrors.fail('too_many_runs');
     executing.set(environmentId, others + 1);
     try {
-      const found = await insertOrFind(db, await newRun(request));
+      const values = await newRun(request);
+      const plain = request.idempotency === undefined && request.syncId === undefined;
+      const found = plain ? { row: await startTogether(values), isNew: true } : await insertOrFind(db, values);
       if (found === undefined) throw runErrors.fail('not_found');
       if (!found.isNew) return await awaited(found.row, options.signal);
       const task: Task = {

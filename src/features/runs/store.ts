@@ -136,6 +136,36 @@ export async function insertRun(sql: Sql, run: NewRun): Promise<RunRow | undefin
   return rows[0];
 }
 
+/** What {@link insertRun} does, for runs that start at once and have no key: answers in the order given. */
+export async function insertStarted(sql: Sql, runs: readonly NewRun[]): Promise<RunRow[]> {
+  const rows = await sql.query<RunRow>(
+    `INSERT INTO run AS r (environment_id, uuid, kind, trigger, function_id, function_name, version, integration_id,
+       connection_id, attempts_max, input_sealed, state, attempts, lease_owner, lease_epoch, lease_until, started_at)
+     SELECT n.*, 'running', 1, $12, 1, clock_timestamp() + $13::float8 * interval '1 millisecond', clock_timestamp()
+     FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::int[],
+       $9::bigint[], $10::int[], $11::bytea[]) n
+     RETURNING ${RUN_COLUMNS}`,
+    [
+      runs.map((run) => run.environmentId),
+      runs.map((run) => run.uuid),
+      runs.map((run) => run.kind),
+      runs.map((run) => run.trigger),
+      runs.map((run) => run.functionId),
+      runs.map((run) => run.functionName),
+      runs.map((run) => run.version),
+      runs.map((run) => run.integrationId),
+      runs.map((run) => run.connectionId),
+      runs.map((run) => run.attemptsMax),
+      runs.map((run) => run.inputSealed),
+      runs[0]?.owner,
+      runs[0]?.leaseMs,
+    ],
+    'run-insert-started',
+  );
+  const byUuid = new Map(rows.map((row) => [row.uuid, row]));
+  return runs.map((run) => byUuid.get(run.uuid) as RunRow);
+}
+
 /** Wakes the nodes that have nothing to do, after the commit. */
 export async function notifyQueued(sql: Sql): Promise<void> {
   await sql.query("SELECT pg_notify('hawser_run', 'queued')", [], 'run-notify');
@@ -189,6 +219,31 @@ export async function endRun(sql: Sql, end: Ending): Promise<Ended | undefined> 
     'run-end',
   );
   return rows[0];
+}
+
+/** What {@link endRun} does, for several runs of this node: answers in the order given. */
+export async function endRuns(sql: Sql, ends: readonly Ending[]): Promise<(Ended | undefined)[]> {
+  const rows = await sql.query<Ended & { environment_id: number; id: number }>(
+    `UPDATE run r SET state = e.state, output_sealed = e.output_sealed, error = e.error, lease_owner = NULL,
+       lease_until = NULL, finished_at = clock_timestamp()
+     FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::jsonb[])
+       e (environment_id, id, epoch, state, output_sealed, error)
+     WHERE r.environment_id = e.environment_id AND r.id = e.id AND r.lease_epoch = e.epoch AND r.lease_owner = $7
+       AND r.state = 'running'
+     RETURNING r.environment_id, r.id, r.finished_at, r.counts`,
+    [
+      ends.map((end) => end.environmentId),
+      ends.map((end) => end.id),
+      ends.map((end) => end.epoch),
+      ends.map((end) => end.state),
+      ends.map((end) => end.outputSealed),
+      ends.map((end) => jsonOf(end.error)),
+      ends[0]?.owner,
+    ],
+    'run-end-many',
+  );
+  const byId = new Map(rows.map((row) => [`${row.environment_id}:${row.id}`, row]));
+  return ends.map((end) => byId.get(`${end.environmentId}:${end.id}`));
 }
 
 /** Puts a run that this node still holds back into the queue. */

@@ -17,8 +17,8 @@ export function createHost(
   more: HostMethods = {},
 ): (method: string, args: readonly unknown[]) => Promise<unknown> {
   const methods: HostMethods = Object.assign(Object.create(null) as HostMethods, {
-    proxy: (call: ProxyCall) =>
-      deps.calls.call({
+    proxy: async (call: ProxyCall) => {
+      const answer = await deps.calls.call({
         environmentId: run.run.environmentId,
         integrationKey: run.integration.uniqueKey,
         connectionId: run.connection.connectionId,
@@ -26,7 +26,10 @@ export function createHost(
         candidate: run.candidate,
         onLive: (live) => run.redactor.learn(live),
         signal: run.signal,
-      }),
+      });
+      deps.killPoints.reach('S1');
+      return answer;
+    },
     log: async (lines: unknown) => {
       run.log.add(lines);
       return null;
@@ -43,6 +46,7 @@ export function createHost(
       const message = `The script object of this kind of function has no method ${method.slice(0, 50)}.`;
       throw runErrors.fail('unknown_script_method', { message });
     }
+    deps.killPoints.reach('A2');
     return answer(...(args as never[]));
   };
 }

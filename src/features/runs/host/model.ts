@@ -1,5 +1,6 @@
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
+import type { KillPoints } from '../../../platform/kill-points.ts';
 import type { Database, Sql } from '../../../platform/postgres/index.ts';
 import type { Upstream } from '../../../platform/upstream/index.ts';
 import type { Connection, Connections } from '../../connections/index.ts';
@@ -16,6 +17,7 @@ export interface HostDeps {
   db: Database;
   clock: Clock;
   log: Log;
+  killPoints: KillPoints;
   upstream: Pick<Upstream, 'call'>;
   integrations: Pick<IntegrationService, 'byKey' | 'byId'>;
   connections: Pick<Connections, 'byId' | 'byPublicId' | 'endUser' | 'setMetadata'>;

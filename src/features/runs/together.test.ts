@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { createTogether } from './together.ts';
+
+describe('statements of one shape', () => {
+  it('go at once when alone, gather while others are under way, and answer each its own', async () => {
+    const gate = Promise.withResolvers<void>();
+    const sent: number[][] = [];
+    const ask = createTogether(async (items: readonly number[]) => {
+      sent.push([...items]);
+      await gate.promise;
+      return items.map((item) => item * 10);
+    });
+    const answers = [1, 2, 3, 4, 5].map(ask);
+    expect(sent).toEqual([[1], [2]]);
+    gate.resolve();
+    expect(await Promise.all(answers)).toEqual([10, 20, 30, 40, 50]);
+    expect(sent).toEqual([[1], [2], [3, 4, 5]]);
+  });
+
+  it('fail alone: one that cannot be written harms no other', async () => {
+    const gate = Promise.withResolvers<void>();
+    const ask = createTogether(async (items: readonly number[]) => {
+      await gate.promise;
+      if (items.includes(4)) throw new Error('four');
+      return [...items];
+    });
+    const answers = [1, 2, 3, 4, 5].map(ask);
+    gate.resolve();
+    const ends = await Promise.allSettled(answers);
+    expect(ends.map((end) => (end.status === 'fulfilled' ? end.value : (end.reason as Error).message))).toEqual([
+      1,
+      2,
+      3,
+      'four',
+      5,
+    ]);
+  });
+});

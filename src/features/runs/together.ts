@@ -1,0 +1,49 @@
+/**
+ * Statements of one shape that wait at the same moment go to the database as one. The first goes at once; while it is
+ * under way the others gather, so that nobody waits for company and a crowd costs few commits.
+ */
+
+/** More rows only delay the first. */
+const BATCH_MAX = 100;
+/** Statements under way: one commits while the next is being sent. */
+const FLYING_MAX = 2;
+
+interface Waiting<I, O> {
+  item: I;
+  resolve(value: O): void;
+  reject(error: unknown): void;
+}
+
+/** `send` answers in the order of its items. One that fails makes each of its batch go alone. */
+export function createTogether<I, O>(send: (items: readonly I[]) => Promise<O[]>): (item: I) => Promise<O> {
+  let waiting: Waiting<I, O>[] = [];
+  let flying = 0;
+
+  function pump(): void {
+    while (flying < FLYING_MAX && waiting.length > 0) {
+      const batch = waiting.slice(0, BATCH_MAX);
+      waiting = waiting.slice(BATCH_MAX);
+      flying += 1;
+      void fly(batch).finally(() => {
+        flying -= 1;
+        pump();
+      });
+    }
+  }
+
+  async function fly(batch: readonly Waiting<I, O>[]): Promise<void> {
+    try {
+      const answers = await send(batch.map((one) => one.item));
+      batch.forEach((one, index) => one.resolve(answers[index] as O));
+    } catch (error) {
+      if (batch.length === 1) batch[0]?.reject(error);
+      else await Promise.all(batch.map((one) => fly([one])));
+    }
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      pump();
+    });
+}
