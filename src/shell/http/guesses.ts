@@ -2,9 +2,9 @@
  * Wrong keys and tokens. What one address may try is limited before the database is asked; a secret that was valid a
  * moment ago is never held up by the guesses of a neighbour, and the same wrong one again costs nothing.
  */
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
 import { secretHash } from '../../base/ids.ts';
+import { Recent } from '../../base/recent.ts';
 import { httpErrors } from './errors.ts';
 
 const WINDOW_MS = 60_000;
@@ -38,12 +38,12 @@ export interface Guesses {
 /** `perMinute`: failures of one address; 0 switches the limit off. */
 export function createGuesses(options: { clock: Clock; perMinute: number }): Guesses {
   const { clock, perMinute } = options;
-  const right = new LRUCache<string, true>({ max: SECRETS_MAX });
-  const wrong = new LRUCache<string, number>({ max: SECRETS_MAX });
-  const backends = new LRUCache<string, Tries>({ max: ADDRESSES_MAX });
-  const browsers = new LRUCache<string, Tries>({ max: ADDRESSES_MAX });
+  const right = new Recent<string, true>(SECRETS_MAX);
+  const wrong = new Recent<string, number>(SECRETS_MAX);
+  const backends = new Recent<string, Tries>(ADDRESSES_MAX);
+  const browsers = new Recent<string, Tries>(ADDRESSES_MAX);
 
-  function triesOf(from: LRUCache<string, Tries>, address: string): Tries {
+  function triesOf(from: Recent<string, Tries>, address: string): Tries {
     const window = Math.floor(clock.monotonicMs() / WINDOW_MS);
     let tries = from.get(address);
     if (tries === undefined) {

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
+import { Recent } from '../../base/recent.ts';
 
 /** Wire contract A.5: fixed windows of 60 s. */
 const WINDOW_MS = 60_000;
@@ -15,7 +15,7 @@ const UNLIMITED = { allowed: true, headers: {} };
 
 /** A limit per caller and minute; 0 switches it off. */
 export function createRateLimit(clock: Clock, perMinute: number): RateLimit {
-  const callers = new LRUCache<string, { window: number; used: number }>({ max: CALLERS_MAX });
+  const callers = new Recent<string, { window: number; used: number }>(CALLERS_MAX);
   return {
     take(caller) {
       if (perMinute === 0) return UNLIMITED;
