@@ -1,6 +1,6 @@
 /** Reading one connection with its credential, and lists of them, beside the upstream that answers 1 KB from a file. */
 import { startChild, type Child } from './support/child.ts';
-import { cpuUs, processTree } from './support/cpu.ts';
+import { processTree, readCpu, spentUs } from './support/cpu.ts';
 import type { LoadOrder, LoadResult } from './support/load.ts';
 import { startNginx } from './support/nginx.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
@@ -54,15 +54,15 @@ export async function benchConnections(args: string[]): Promise<Report> {
     }
     for (let round = 0; round <= rounds; round++) {
       for (const [name, order] of Object.entries(orders)) {
-        const pids = name === 'direct' ? [] : processTree(hawser.pid);
-        const before = cpuUs(pids);
+        const pids = (): number[] => (name === 'direct' ? [] : processTree(hawser.pid));
+        const before = readCpu(pids());
         const result = await load.ask<LoadResult>(order);
-        const after = cpuUs(pids);
+        const cpuUs = spentUs(before, readCpu(pids()));
         if (result.errors > 0) throw new Error(`${name}: ${result.errors} calls failed`);
         if (round === 0) continue;
         (rates[name] ??= []).push((result.requests / result.elapsedMs) * 1000);
         (latencies[name] ??= []).push(median(result.latenciesMs) ?? NaN);
-        if (before !== undefined && after !== undefined) (spent[name] ??= []).push((after - before) / result.requests);
+        if (cpuUs !== undefined) (spent[name] ??= []).push(cpuUs / result.requests);
       }
     }
     const direct = median(rates['direct'] ?? []) ?? NaN;

@@ -5,7 +5,7 @@
  */
 import { Agent, request } from 'node:http';
 import { startChild, type Child } from './support/child.ts';
-import { cpuUs, processTree } from './support/cpu.ts';
+import { processTree, readCpu, spentUs } from './support/cpu.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
 
 const SMALL = 1_000;
@@ -148,11 +148,10 @@ async function sweepTimes(small: Node, large: Node): Promise<[number, number]> {
 }
 
 async function idleCpu({ child }: Node, seconds: number): Promise<number | undefined> {
-  const pids = processTree(child.pid);
-  const before = cpuUs(pids);
+  const before = readCpu(processTree(child.pid));
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const after = cpuUs(pids);
-  return before === undefined || after === undefined ? undefined : (after - before) / (seconds * 1_000_000);
+  const cpuUs = spentUs(before, readCpu(processTree(child.pid)));
+  return cpuUs === undefined ? undefined : cpuUs / (seconds * 1_000_000);
 }
 
 /** Milliseconds of one request. */

@@ -4,7 +4,7 @@
  * subject's own processes used, database included: a busy machine changes it less than it changes requests per second.
  */
 import { startChild, type Child } from './support/child.ts';
-import { cpuUs, memoryMb, processTree } from './support/cpu.ts';
+import { memoryMb, processTree, readCpu, spentUs } from './support/cpu.ts';
 import type { LoadOrder, LoadResult } from './support/load.ts';
 import { startNginx } from './support/nginx.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
@@ -147,12 +147,11 @@ async function measureCell(
       const order = subject.order(cell);
       if (order === undefined) continue;
       // Hawser's database opens processes as it needs them.
-      const pids = subject.pids.flatMap((pid) => processTree(pid));
-      const before = cpuUs(pids);
+      const pids = (): number[] => subject.pids.flatMap((pid) => processTree(pid));
+      const before = readCpu(pids());
       const result = await load.ask<LoadResult>(order);
-      const after = cpuUs(pids);
+      const spent = spentUs(before, readCpu(pids()));
       if (result.errors > 0) throw new Error(`${name}, ${cell.name}: ${result.errors} calls failed`);
-      const spent = before === undefined || after === undefined ? undefined : after - before;
       // The first round warms up.
       if (round > 0) (taken[name] ??= []).push({ ...result, cpuUs: spent });
     }

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cpuUs, memoryMb, processTree } from './support/cpu.ts';
+import { memoryMb, processTree, readCpu, spentUs } from './support/cpu.ts';
 import { freePort } from './support/nginx.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
 
@@ -31,11 +31,10 @@ export async function benchStart(args: string[]): Promise<Report> {
         await timed(dataDir, async (child) => {
           if (round > 0) return;
           await sleep(SETTLE_MS);
-          const pids = processTree(child.pid as number);
-          const before = cpuUs(pids);
+          const before = readCpu(processTree(child.pid as number));
           await sleep(idle * 1000);
-          const after = cpuUs(pids);
-          if (before !== undefined && after !== undefined) idleShare = (after - before) / (idle * 1_000_000);
+          const cpuUs = spentUs(before, readCpu(processTree(child.pid as number)));
+          if (cpuUs !== undefined) idleShare = cpuUs / (idle * 1_000_000);
           memory = memoryMb(processTree(child.pid as number));
           nodeMemory = memoryMb([child.pid as number]);
         }),

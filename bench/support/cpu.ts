@@ -16,19 +16,34 @@ export function processTree(pid: number): number[] {
   return tree;
 }
 
-/** CPU time of these processes with all their threads, in microseconds. */
-export function cpuUs(pids: readonly number[]): number | undefined {
-  let nanoseconds = 0;
-  let read = 0;
+/** CPU time by process id, in microseconds. */
+export type CpuReading = ReadonlyMap<number, number>;
+
+/** CPU time of these processes so far, with all their threads. */
+export function readCpu(pids: readonly number[]): CpuReading {
+  const reading = new Map<number, number>();
   for (const pid of pids) {
     for (const thread of listed(`/proc/${pid}/task`)) {
       const spent = text(`/proc/${pid}/task/${thread}/schedstat`)?.split(' ')[0];
-      if (spent === undefined) continue;
-      nanoseconds += Number(spent);
-      read += 1;
+      if (spent !== undefined) reading.set(pid, (reading.get(pid) ?? 0) + Number(spent) / 1000);
     }
   }
-  return read === 0 ? undefined : nanoseconds / 1000;
+  return reading;
+}
+
+/** CPU time of these processes together, in microseconds; for processes that live on. */
+export function cpuUs(pids: readonly number[]): number | undefined {
+  const reading = readCpu(pids);
+  return reading.size === 0 ? undefined : [...reading.values()].reduce((sum, us) => sum + us, 0);
+}
+
+/** Microseconds between two readings; what ended in between is not known and left out. */
+export function spentUs(before: CpuReading, after: CpuReading): number | undefined {
+  if (after.size === 0) return undefined;
+  let sum = 0;
+  // A thread that ended takes its time with it.
+  for (const [pid, us] of after) sum += Math.max(0, us - (before.get(pid) ?? 0));
+  return sum;
 }
 
 /** Memory of these processes in MB, with shared pages split among those that share them (PSS). */
