@@ -97,6 +97,17 @@ export const SETTINGS = {
     default: '0',
     about: 'Calls a minute per API key or, without one, per address. 0: no limit.',
   },
+  HAWSER_DELETION_GUARD_PERCENT: {
+    kind: 'count',
+    default: '30',
+    about:
+      'A sync that would delete more than this share of a model, and at least HAWSER_DELETION_GUARD_RECORDS, is held until a person confirms. 100: never.',
+  },
+  HAWSER_DELETION_GUARD_RECORDS: {
+    kind: 'count',
+    default: '100',
+    about: 'Fewer deletions than this are never held.',
+  },
   HAWSER_AUTH_FAILURES_PER_MINUTE: {
     kind: 'count',
     default: '10',
@@ -151,6 +162,8 @@ export interface Config {
   returnOrigins: string[];
   frameAncestors: string[];
   rateLimitPerMinute: number;
+  deletionGuardPercent: number;
+  deletionGuardRecords: number;
   authFailuresPerMinute: number;
   trustedProxies: string[];
   poolSize: number;
@@ -217,6 +230,8 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     returnOrigins: list('HAWSER_RETURN_ORIGINS'),
     frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
     rateLimitPerMinute: whole('HAWSER_RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000),
+    deletionGuardPercent: whole('HAWSER_DELETION_GUARD_PERCENT', 30, 100),
+    deletionGuardRecords: whole('HAWSER_DELETION_GUARD_RECORDS', 100, 1_000_000_000),
     authFailuresPerMinute: whole('HAWSER_AUTH_FAILURES_PER_MINUTE', 10, 1_000_000_000),
     trustedProxies: list('HAWSER_TRUSTED_PROXIES').map(checkedProxy),
     poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000) || 10,

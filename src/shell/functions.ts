@@ -2,13 +2,14 @@
 import type { Route } from '../base/route.ts';
 import type { Config } from '../config.ts';
 import { actionRoutes, createActions } from '../features/actions/index.ts';
-import { createFunctions, functionRoutes } from '../features/functions/index.ts';
+import { createFunctions, createFunctionTasks, functionRoutes } from '../features/functions/index.ts';
 import { createScriptCalls } from '../features/proxy/index.ts';
 import { createRecords, recordRoutes } from '../features/records/index.ts';
-import { createRuns, runRoutes } from '../features/runs/index.ts';
+import { createRuns, runRoutes, type RunLimits } from '../features/runs/index.ts';
 import { createSyncs, scriptSyncControl, syncRoutes } from '../features/syncs/index.ts';
 import type { KillPoints } from '../platform/kill-points.ts';
 import { createSandbox } from '../platform/sandbox/index.ts';
+import { createDryrun } from './dryrun.ts';
 import type { Services } from './node.ts';
 
 /** What a node has before it can run functions. */
@@ -30,12 +31,27 @@ export type FunctionServices = Awaited<ReturnType<typeof createFunctionServices>
 
 export async function createFunctionServices(
   core: CoreServices,
-  options: { config: Config; killPoints: KillPoints; nodeId: string; serverUrl: () => string },
+  options: {
+    config: Config;
+    killPoints: KillPoints;
+    nodeId: string;
+    serverUrl: () => string;
+    runLimits?: Partial<RunLimits> | undefined;
+  },
 ) {
   const { clock, log, db, environments, integrations, connections, credentials } = core;
   const { vault } = environments;
-  const records = createRecords({ db, vault, clock, log });
-  const functions = await createFunctions({ db, integrations, log });
+  const { killPoints } = options;
+  const records = createRecords({
+    db,
+    vault,
+    clock,
+    log,
+    guard: { share: options.config.deletionGuardPercent / 100, records: options.config.deletionGuardRecords },
+    hasRunWithin: (environmentId, syncId, ageMs) => syncs.hasRunWithin(environmentId, syncId, ageMs),
+  });
+  const functions = await createFunctions({ db, integrations, log, killPoints });
+  const tasks = createFunctionTasks({ db, vault, log });
   const sandbox = createSandbox({ clock, log });
   const calls = createScriptCalls({ ...core, baseUrlOverride: { allow: options.config.baseUrlOverride } });
   const runs = await createRuns({
@@ -44,23 +60,25 @@ export async function createFunctionServices(
     functions,
     sandbox,
     calls,
-    killPoints: options.killPoints,
+    killPoints,
     nodeId: options.nodeId,
+    ...(options.runLimits !== undefined && { limits: options.runLimits }),
     serverUrl: options.serverUrl,
     syncControl: () => scriptSyncControl(syncs),
     webhookUrl: () => undefined,
   });
   const actions = createActions({ db, clock, log, integrations, connections, credentials, functions, runs });
-  const syncs = createSyncs({ db, clock, log, connections, integrations, functions, records, runs });
-  return { records, functions, sandbox, calls, runs, actions, syncs };
+  const syncs = createSyncs({ db, clock, log, connections, integrations, functions, records, runs, killPoints });
+  return { records, functions, tasks, sandbox, calls, runs, actions, syncs };
 }
 
 export function functionServiceRoutes(core: CoreServices, services: FunctionServices): Route[] {
-  const { db, integrations, connections } = core;
-  const { records, functions, runs, actions, syncs } = services;
+  const { db, clock, integrations, connections, credentials } = core;
+  const { records, functions, tasks, sandbox, calls, runs, actions, syncs } = services;
+  const dryrun = createDryrun({ sandbox, calls, connections, credentials });
   return [
     ...recordRoutes({ records, integrations, connections }),
-    ...functionRoutes({ functions, integrations }),
+    ...functionRoutes({ functions, integrations, remote: { sandbox, tasks, clock, dryrun } }),
     ...runRoutes({ db, runs, integrations, connections }),
     ...actionRoutes({ actions, runs, functions, integrations }),
     ...syncRoutes({ syncs, integrations, connections }),

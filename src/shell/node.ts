@@ -23,6 +23,7 @@ import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
 import { registerProxy } from '../features/proxy/index.ts';
+import type { RunLimits } from '../features/runs/index.ts';
 import { createRecovery } from '../features/recovery/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/keyring/index.ts';
@@ -50,6 +51,8 @@ export interface HawserOptions {
   devRoutes?: (services: Services) => Route[];
   /** For tests: kill points that are armed later, a known name, shorter times. */
   refresh?: Partial<Pick<CredentialsDeps, 'killPoints' | 'nodeId' | 'times'>>;
+  /** For tests: shorter times of runs. */
+  runLimits?: Partial<RunLimits> | undefined;
 }
 
 export interface Hawser {
@@ -175,7 +178,13 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connect,
     publicUrl,
   };
-  const ran = await createFunctionServices(core, { config, killPoints, nodeId, serverUrl: () => publicUrl().origin });
+  const ran = await createFunctionServices(core, {
+    config,
+    killPoints: options.refresh?.killPoints ?? killPoints,
+    nodeId: options.refresh?.nodeId ?? nodeId,
+    runLimits: options.runLimits,
+    serverUrl: () => publicUrl().origin,
+  });
   return { ...core, ...ran };
 }
 

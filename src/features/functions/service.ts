@@ -1,3 +1,4 @@
+import { noKillPoints, type KillPoints } from '../../platform/kill-points.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Log } from '../../base/log.ts';
 import { integrationErrors, type Integration, type Integrations } from '../integrations/index.ts';
@@ -27,8 +28,10 @@ export async function createFunctions(deps: {
   db: Database;
   integrations: Pick<Integrations, 'byKey'>;
   log: Log;
+  /** For tests. Default: none is armed. */
+  killPoints?: KillPoints;
 }): Promise<Functions> {
-  const { db, integrations, log } = deps;
+  const { db, integrations, log, killPoints = noKillPoints } = deps;
   const cache = await createFunctionCache(db);
   const followers: Follower[] = [];
 
@@ -117,8 +120,11 @@ export async function createFunctions(deps: {
       const change = await db.transaction(async (tx) => {
         if (!(await tryDeployLock(tx, environmentId))) throw functionErrors.fail('concurrent_deployment');
         const plan = planDeploy(input, await selectFunctions(tx, environmentId), known);
-        return apply(tx, environmentId, plan, input.source);
+        const applied = await apply(tx, environmentId, plan, input.source);
+        killPoints.reach('F1');
+        return applied;
       });
+      killPoints.reach('F2');
       cache.clear();
       log.info('functions deployed', {
         environment: environmentId,

@@ -109,6 +109,8 @@ export interface RunContext {
   integration: Integration;
   /** Throws `run_superseded` (409) unless this run still holds its lease; holds it against others until the commit. */
   fence(tx: Sql): Promise<void>;
+  /** A line in the run's log, said by us. */
+  note(level: 'info' | 'warn', message: string, payload?: unknown): void;
   /** Adds to the run's counters. */
   count(tx: Sql, model: string, counts: { added: number; updated: number; deleted: number }): Promise<void>;
 }

@@ -13,7 +13,7 @@ import { integrationErrors, type Integration, type IntegrationService } from '..
 import { runErrors } from './errors.ts';
 import { createHost, type HostDeps, type HostRun } from './host/index.ts';
 import { RETRY_FIRST_MS, RETRY_MAX_MS, TIMEOUT_MS } from './limits.ts';
-import type { LogWriter } from './logs.ts';
+import type { LogWriter, RunLog } from './logs.ts';
 import type { Run, RunContext, RunHooks, RunKind, RunResult } from './model.ts';
 import { createRedactor, type Redactor } from './redact.ts';
 import { errorDetails, openJson, publicError, sealJson } from './sealed.ts';
@@ -87,7 +87,7 @@ const END_WAIT_MS = 500;
 /** Performs the try to its end in the database. Never rejects. */
 export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Promise<{ run: Run; result: RunResult }> {
   const redactor = createRedactor();
-  const scene = await openScene(deps, task, held).catch((error: unknown) => failureOf(deps, error));
+  const scene = await openScene(deps, task, held, redactor).catch((error: unknown) => failureOf(deps, error));
   let result: SandboxResult;
   if (!('context' in scene)) result = { ok: false, error: scene };
   else {
@@ -112,13 +112,14 @@ export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Pro
 
 interface Scene {
   context: RunContext;
+  log: RunLog;
   fn: DeployedFunction;
   connection: Connection;
   integration: Integration;
   hasLocks: boolean;
 }
 
-async function openScene(deps: PerformDeps, task: Task, held: HeldRun): Promise<Scene> {
+async function openScene(deps: PerformDeps, task: Task, held: HeldRun, redactor: Redactor): Promise<Scene> {
   const { row } = task;
   const environmentId = row.environment_id;
   const fn = task.fn ?? (await deps.functions.byId(environmentId, row.function_id));
@@ -136,6 +137,7 @@ async function openScene(deps: PerformDeps, task: Task, held: HeldRun): Promise<
   const integration = task.known?.integration ?? (await deps.integrations.byId(environmentId, row.integration_id));
   if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
   const lease = { environmentId, id: row.id, owner: deps.nodeId, epoch: held.epoch };
+  const log = deps.logs.of({ environmentId, id: row.id }, redactor);
   const context: RunContext = {
     run: toRun(row),
     fn,
@@ -144,9 +146,10 @@ async function openScene(deps: PerformDeps, task: Task, held: HeldRun): Promise<
     async fence(tx) {
       if (!(await holdLease(tx, lease))) throw runErrors.fail('run_superseded');
     },
+    note: (level, message, payload) => log.say(level, message, payload),
     count: (tx, model, counts) => addCounts(tx, lease, model, counts),
   };
-  return { context, fn, connection, integration, hasLocks: row.attempts > 1 };
+  return { context, log, fn, connection, integration, hasLocks: row.attempts > 1 };
 }
 
 async function runScript(
@@ -189,7 +192,7 @@ async function runScript(
     variant: scriptContext.variant ?? 'base',
     depth: task.depth,
     redactor,
-    log: deps.logs.of(run, redactor),
+    log: scene.log,
     signal: held.abort.signal,
     get hasLocks() {
       return scene.hasLocks;

@@ -1,11 +1,12 @@
 /** What a sync's run does beyond a common one: records, deletions, where it stopped, and what the app is told. */
+import { noKillPoints, reachWithCommit } from '../../platform/kill-points.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { RecordPlace } from '../records/index.ts';
 import type { RunContext, RunHooks } from '../runs/index.ts';
 import { syncErrors } from './errors.ts';
 import { modelsOf, storedModel } from './models.ts';
 import type { Sync, SyncsDeps } from './model.ts';
-import { clearEmptyFirst, deleteMark, insertMark, noteOutcome, selectMark, selectSync } from './store.ts';
+import { clearEmptyFirst, deleteMark, insertMark, makeDue, noteOutcome, selectMark, selectSync } from './store.ts';
 
 /** Wire contract J.1. */
 const RUN_MAX_MS = 24 * 3_600_000;
@@ -13,7 +14,7 @@ const RUN_MAX_MS = 24 * 3_600_000;
 const ALONE_FROM_MS = 60_000;
 const LIST_PAGE = 1_000;
 
-type Deps = Pick<SyncsDeps, 'db' | 'records' | 'connections'>;
+type Deps = Pick<SyncsDeps, 'db' | 'records' | 'connections' | 'killPoints'>;
 
 export function syncHooks(deps: Deps): RunHooks {
   const { db, records } = deps;
@@ -58,7 +59,10 @@ export function syncHooks(deps: Deps): RunHooks {
       if (run.syncId === undefined) return;
       const before = await selectSync(tx, run.environmentId, run.syncId);
       if (before === undefined) return; // deleted while it ran: nobody wants to know any more
-      const outcome = result.ok ? 'succeeded' : result.cancelled ? 'cancelled' : 'failed';
+      // It saved where it stopped, because its time was up: the next run goes on from there, at once.
+      const isInterrupted = !result.ok && result.error.code === 'script_interrupted';
+      if (isInterrupted) await makeDue(tx, before);
+      const outcome = result.ok || isInterrupted ? 'succeeded' : result.cancelled ? 'cancelled' : 'failed';
       await noteOutcome(tx, {
         environmentId: run.environmentId,
         id: before.id,
@@ -77,7 +81,8 @@ export function syncHooks(deps: Deps): RunHooks {
         syncVariant: before.variant,
         syncType: before.lastSuccessAt === undefined ? 'INITIAL' : 'INCREMENTAL',
       };
-      for (const payload of result.ok ? successes(head, context) : [failure(head, context, result.error)]) {
+      const told = result.ok || isInterrupted ? successes(head, context) : [failure(head, context, result.error)];
+      for (const payload of told) {
         await deps.connections.writeEvent(tx, {
           environmentId: run.environmentId,
           type: 'sync',
@@ -121,7 +126,7 @@ function failure(head: object, { run, fn }: RunContext, error: { code: string; m
 
 /** The methods only syncs have (wire contract F.4); each write is one transaction that holds the run's lease. */
 export function recordMethods(deps: Deps, context: RunContext, sync: Sync) {
-  const { db, records } = deps;
+  const { db, records, killPoints = noKillPoints } = deps;
   const { run, fn } = context;
   const place = (model: string): RecordPlace => {
     if (!fn.definition.models.includes(model)) {
@@ -135,15 +140,23 @@ export function recordMethods(deps: Deps, context: RunContext, sync: Sync) {
       model: storedModel(model, sync.variant),
     };
   };
-  const writer = (action: 'save' | 'update' | 'delete') => (list: unknown[], model: string) =>
-    records.write({
+  const writer = (action: 'save' | 'update' | 'delete') => async (list: unknown[], model: string) => {
+    const counts = await records.write({
       ...place(model),
       action,
       records: list,
       syncId: sync.id,
       generation: run.id,
-      inTransaction: (tx, counts) => holdAndCount(context, tx, model, counts),
+      onWarning: (message) => context.note('warn', message),
+      async inTransaction(tx, counted) {
+        killPoints.reach('S2');
+        await holdAndCount(context, tx, model, counted);
+        void reachWithCommit(killPoints, 'S4');
+      },
     });
+    killPoints.reach('S3');
+    return counts;
+  };
   return {
     batchSave: writer('save'),
     batchUpdate: writer('update'),
@@ -175,7 +188,9 @@ export function recordMethods(deps: Deps, context: RunContext, sync: Sync) {
     },
     deleteRecordsFromPreviousExecutions: (model: string) => deleteUnseen(deps, context, sync, model, run.id),
     async setMergingStrategy({ strategy }: { strategy: 'override' | 'ignore_if_modified_after' }, model: string) {
-      await records.setMergingStrategy({ ...place(model), generation: run.id, strategy });
+      const isSet = await records.setMergingStrategy({ ...place(model), generation: run.id, strategy });
+      if (!isSet)
+        context.note('warn', `The merging strategy of ${model} was set before in this run; the first one counts.`);
       return null;
     },
   };
@@ -191,6 +206,7 @@ async function deleteUnseen(deps: Deps, context: RunContext, sync: Sync, model: 
     since,
     inTransaction: async (tx, counts) => {
       await holdAndCount(context, tx, model, counts);
+      deps.killPoints?.reach('S5');
       await deleteMark(tx, sync, model);
     },
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { KillPoints } from '../../platform/kill-points.ts';
 import type { Database } from '../../platform/postgres/index.ts';
 import type { Connection, Connections } from '../connections/index.ts';
 import type { Functions } from '../functions/index.ts';
@@ -62,6 +63,8 @@ export interface SyncsDeps {
   functions: Pick<Functions, 'byId' | 'list' | 'onChange'>;
   records: Records;
   runs: Runs;
+  /** For tests. Default: none is armed. */
+  killPoints?: KillPoints;
 }
 
 /** How a sync is asked to run now. */
@@ -115,6 +118,8 @@ export interface Syncs {
   createVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<Sync>;
   /** With its records. Errors: `invalid_variant`, `not_found`. */
   deleteVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<void>;
+  /** False: it is gone, or has ended no run for `ageMs`. */
+  hasRunWithin(environmentId: number, syncId: number, ageMs: number): Promise<boolean>;
   /** One look at what is due; resolves to how many runs were queued. */
   sweep(): Promise<number>;
   /** Looks every second until the returned function has resolved. */

@@ -4,6 +4,7 @@ import { syncHooks } from './hooks.ts';
 import type { Syncs, SyncsDeps } from './model.ts';
 import { queueDue, startLooking } from './schedule.ts';
 import { readStatus } from './status.ts';
+import { selectHasRunWithin } from './store.ts';
 
 /** Puts schedules behind the deployed syncs. Registers itself with runs and functions. */
 export function createSyncs(deps: SyncsDeps): Syncs {
@@ -18,6 +19,7 @@ export function createSyncs(deps: SyncsDeps): Syncs {
     setPeriod: (target, name, periodMs) => setPeriod(deps, target, name, periodMs),
     createVariant: (target, name) => createVariant(deps, target, name),
     deleteVariant: (target, name) => deleteVariant(deps, target, name),
+    hasRunWithin: (environmentId, syncId, ageMs) => selectHasRunWithin(deps.db, environmentId, syncId, ageMs),
     sweep,
     startSchedules: () => startLooking(deps, sweep),
   };

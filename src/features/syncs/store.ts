@@ -205,6 +205,24 @@ export async function setSyncState(tx: Sql, sync: Sync, state: Sync['state']): P
   );
 }
 
+/** Due now, if it is started. */
+export async function makeDue(tx: Sql, sync: Sync): Promise<void> {
+  await tx.query(
+    `UPDATE sync SET due_at = clock_timestamp() WHERE environment_id = $1 AND id = $2 AND due_at IS NOT NULL`,
+    [sync.environmentId, sync.id],
+  );
+}
+
+/** True when the sync is there and has ended a run within `ageMs`. */
+export async function selectHasRunWithin(sql: Sql, environmentId: number, id: number, ageMs: number): Promise<boolean> {
+  const rows = await sql.query(
+    `SELECT 1 FROM sync WHERE environment_id = $1 AND id = $2
+       AND last_finished_at > clock_timestamp() - $3::float8 * interval '1 millisecond'`,
+    [environmentId, id, ageMs],
+  );
+  return rows.length > 0;
+}
+
 /** Slots count from now. `isOwn` false: the definition's period. */
 export async function setSyncPeriod(tx: Sql, sync: Sync, periodMs: number, isOwn: boolean): Promise<void> {
   await tx.query(

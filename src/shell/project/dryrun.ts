@@ -43,7 +43,7 @@ export function pickFunction(
   const [only, ...others] = found;
   if (only === undefined) {
     const known = functions.map((fn) => `${fn.integrationKey}/${fn.name}`).join(', ');
-    throw new StartupError(`The project has no function "${name}".`, `It has: ${known}`);
+    throw new StartupError(`The project has no function "${name}".`, `It has: ${known}.`);
   }
   if (others.length > 0) {
     throw new StartupError(`Several functions are called "${name}".`, 'Name the integration with --integration-id.');

@@ -23,11 +23,11 @@ export interface HostTarget {
   metadata: Record<string, unknown> | undefined;
 }
 
-type Methods = Partial<Record<HostMethod, (...args: never[]) => unknown>>;
+export type Methods = Partial<Record<HostMethod, (...args: never[]) => unknown>>;
 type Row = { id: string | number };
 
-/** What neither host reaches outside for. Records stay in memory, so that the script reads back what it wrote. */
-function inMemory(effects: Effects, checkpoint: unknown): Methods {
+/** What no dry run reaches outside for. Records stay in memory, so that the script reads back what it wrote. */
+export function inMemory(effects: Effects, checkpoint: unknown): Methods {
   const { recording, lines } = effects;
   const rows = new Map<string, Map<string, Row>>();
   const locks = new Set<string>();
@@ -109,7 +109,8 @@ function inMemory(effects: Effects, checkpoint: unknown): Methods {
   };
 }
 
-function hostOf(methods: Methods): Host {
+/** Errors: `not_implemented` for a method that is not there. */
+export function hostOf(methods: Methods): Host {
   return async (method, args) => {
     const known = methods[method as HostMethod] as ((...args: unknown[]) => unknown) | undefined;
     if (known === undefined) throw refused('not_implemented', `${method} does not work in a dry run.`);
