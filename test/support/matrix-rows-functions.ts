@@ -70,6 +70,22 @@ function syncRow(path: string, body: (world: World) => object, more: Partial<Row
   return { call: (world) => ({ path, body: { ...target(world), ...body(world) } }), ok: 200, ...named, ...more };
 }
 
+/** The outcome of work that was asked for: its id stands in for a run's. */
+function taskRow(kind: 'dryruns' | 'deployments', more: object): Row {
+  return {
+    call: (world) => ({ path: `/functions/${kind}/${world.run}` }),
+    ok: 200,
+    async prepare(matrix, world) {
+      const code = 'export default 1;';
+      const common = { integration_id: world.integration, function_type: 'action', code, ...more };
+      const body = kind === 'dryruns' ? { ...common, connection_id: world.connection } : common;
+      const answer = await matrix.send({ method: 'POST' }, { path: `/functions/${kind}`, body }, `Bearer ${world.key}`);
+      const { id } = (await answer.json()) as { id: string };
+      return { ...world, run: id };
+    },
+  };
+}
+
 export const functionRows: Record<string, Row> = {
   'POST /sync/deploy/confirmation': {
     call: (world) => ({ path: '/sync/deploy/confirmation', body: { ...deployBody(world, 'hello'), reconcile: false } }),
@@ -110,6 +126,46 @@ export const functionRows: Record<string, Row> = {
     prepare: withThrowAway,
     ...ofIntegration,
   },
+  'POST /functions/compile': {
+    call: () => ({ path: '/functions/compile', body: { code: 'export default 1;' } }),
+    ok: 200,
+  },
+  'POST /functions/deployments': {
+    call: (world) => ({
+      path: '/functions/deployments',
+      body: {
+        type: 'function',
+        integration_id: world.integration,
+        function_name: 'sent',
+        function_type: 'action',
+        code: 'export default 1;',
+        version: '1',
+        allow_destructive: false,
+      },
+    }),
+    ok: 200,
+    ...ofIntegration,
+  },
+  'GET /functions/deployments/:id': taskRow('deployments', { type: 'function', function_name: 'sent' }),
+  'POST /functions/dryruns': {
+    call: (world) => ({
+      path: '/functions/dryruns',
+      body: {
+        integration_id: world.integration,
+        function_type: 'action',
+        code: 'export default 1;',
+        connection_id: world.connection,
+        input: { a: 1 },
+        metadata: { b: 2 },
+        checkpoint: { c: 3 },
+        last_sync_date: '2026-01-31T12:00:00Z',
+      },
+    }),
+    ok: 200,
+    ...named,
+  },
+  'GET /functions/dryruns/:id': taskRow('dryruns', {}),
+  'POST /functions/invocations': { call: () => ({ path: '/functions/invocations', body: {} }), ok: 501 },
   'GET /scripts/config': { call: () => ({ path: '/scripts/config' }), ok: 200 },
 
   'POST /action/trigger': {

@@ -1,12 +1,42 @@
+import type { Clock } from '../../base/clock.ts';
 import { environmentOf, type Principal } from '../../base/route.ts';
 import type { Integration, Integrations } from '../integrations/index.ts';
 import { functionErrors } from './errors.ts';
-import type { DeployedFunction, FunctionKind, Functions } from './model.ts';
+import type { Sandbox } from '../../platform/sandbox/index.ts';
+import type { DeployedFunction, FunctionInput, FunctionKind, Functions } from './model.ts';
+import type { FunctionTasks } from './tasks.ts';
 
 export interface FunctionRouteDeps {
   functions: Functions;
   integrations: Integrations;
+  /** What it takes to compile and try code at the server. */
+  remote: {
+    sandbox: Pick<Sandbox, 'run'>;
+    tasks: FunctionTasks;
+    clock: Clock;
+    dryrun: Dryrun;
+  };
 }
+
+/** Code that is tried and not kept. */
+export interface DryrunRequest {
+  fn: FunctionInput;
+  input: unknown;
+  /** Instead of the connection's. */
+  metadata: Record<string, unknown> | undefined;
+  checkpoint: Record<string, unknown> | undefined;
+  lastSyncDate: string | undefined;
+}
+
+/**
+ * Looks for the connection, and resolves to what runs code for it and stores nothing; undefined without such a
+ * connection. What that resolves to is shown to the caller: `output`, `result`.
+ */
+export type Dryrun = (
+  environmentId: number,
+  integration: Integration,
+  connectionId: string,
+) => Promise<((request: DryrunRequest) => Promise<Record<string, unknown>>) | undefined>;
 
 /** Unique keys of all integrations by row id. */
 export async function keysOf(integrations: Integrations, environmentId: number): Promise<Map<number, string>> {
@@ -28,7 +58,7 @@ export async function integrationOf(
 
 /** The function a route names. Errors: `not_found`, `ambiguous_function`. */
 export async function functionOf(
-  { functions, integrations }: FunctionRouteDeps,
+  { functions, integrations }: Pick<FunctionRouteDeps, 'functions' | 'integrations'>,
   request: { principal: Principal; params: { uniqueKey: string; name: string } },
   kind: FunctionKind | undefined,
 ): Promise<DeployedFunction> {

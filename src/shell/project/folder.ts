@@ -16,7 +16,7 @@ const SKIPPED = new Set(['node_modules', 'build', 'dist', 'tests']);
 export function findProject(named: string | undefined, workingDir = '.'): string {
   if (named !== undefined) {
     const root = resolve(named);
-    if (!existsSync(root)) throw new StartupError(`There is no folder ${named}.`, 'Make it: hawser init');
+    if (!existsSync(root)) throw new StartupError(`There is no folder ${named}.`, 'Make it with: hawser init.');
     return root;
   }
   const root = projectIn(workingDir);

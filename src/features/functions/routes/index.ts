@@ -4,6 +4,7 @@ import { deleteFunctionRoute } from './delete-function.ts';
 import { getFunctionRoutes } from './get-function.ts';
 import { listFunctionsRoute } from './list-functions.ts';
 import { listScriptsRoute } from './list-scripts.ts';
+import { submitCodeRoutes } from './submit-code.ts';
 import { deployRoutes } from './submit-deploy.ts';
 import { updateFunctionRoute } from './update-function.ts';
 
@@ -15,5 +16,6 @@ export function functionRoutes(deps: FunctionRouteDeps): Route[] {
     deleteFunctionRoute(deps),
     updateFunctionRoute(deps),
     listScriptsRoute(deps),
+    ...submitCodeRoutes(deps),
   ];
 }
