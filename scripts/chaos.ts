@@ -1,6 +1,7 @@
 /**
  * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
  * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
+ * With `--functions` it kills them in the middle of syncs, actions and deploys.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,11 +13,15 @@ import { migrate, startEmbeddedPostgres } from '../src/platform/postgres/index.t
 import { migrationsDir } from '../src/shell/start/platform.ts';
 import { runCampaign } from '../test/chaos/campaign.ts';
 import { tableOf } from '../test/chaos/table.ts';
+import { functionTableOf, runFunctionCampaign } from '../test/chaos/functions-campaign.ts';
+import { createFunctionsWorld } from '../test/chaos/functions-world.ts';
 import { createWorld } from '../test/chaos/world.ts';
 
 const ROUNDS_DEFAULT = 60;
 
-const { values } = parseArgs({ options: { rounds: { type: 'string' }, seed: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { rounds: { type: 'string' }, seed: { type: 'string' }, functions: { type: 'boolean' } },
+});
 const rounds = wholeNumber('--rounds', values.rounds, ROUNDS_DEFAULT);
 const seed = wholeNumber('--seed', values.seed, Math.floor(systemClock.now() % 1_000_000_007));
 process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
@@ -25,33 +30,47 @@ const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-pg-'));
 const postgres = await startEmbeddedPostgres({ dataDir: directory, log: silentLog, clock: systemClock });
 try {
   await migrate({ url: postgres.url, directory: migrationsDir(), log: silentLog, clock: systemClock });
-  const world = await createWorld({ databaseUrl: postgres.url });
-  try {
-    const startedMs = systemClock.monotonicMs();
-    const campaign = await runCampaign(world, {
-      rounds,
-      seed,
-      onRound(round, point) {
-        if (process.stdout.isTTY) process.stdout.write(`\r\x1b[Kround ${round} of ${rounds}: ${point}`);
-        else if (round % 50 === 0) process.stdout.write(`round ${round} of ${rounds}\n`);
-      },
-    });
-    if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
-    const seconds = Math.round((systemClock.monotonicMs() - startedMs) / 1_000);
-    process.stdout.write(`${tableOf(campaign)}\n${seconds} s\n`);
-    for (const violation of campaign.violations) process.stdout.write(`BROKEN ${violation}\n`);
-    process.stdout.write(
-      campaign.violations.length === 0
-        ? 'Nothing was lost that could have been kept.\n'
-        : `${campaign.violations.length} promises broken. Repeat with --rounds ${rounds} --seed ${seed}\n`,
-    );
-    process.exitCode = campaign.violations.length === 0 ? 0 : 1;
-  } finally {
-    await world.close();
-  }
+  const startedMs = systemClock.monotonicMs();
+  const { table, violations } = await (values.functions === true ? killFunctions : killRefreshes)(postgres.url);
+  if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+  const seconds = Math.round((systemClock.monotonicMs() - startedMs) / 1_000);
+  process.stdout.write(`${table}\n${seconds} s\n`);
+  for (const violation of violations) process.stdout.write(`BROKEN ${violation}\n`);
+  const again = `${values.functions === true ? '--functions ' : ''}--rounds ${rounds} --seed ${seed}`;
+  process.stdout.write(
+    violations.length === 0
+      ? 'Nothing was lost that could have been kept.\n'
+      : `${violations.length} promises broken. Repeat with ${again}\n`,
+  );
+  process.exitCode = violations.length === 0 ? 0 : 1;
 } finally {
   await postgres.close();
   await rm(directory, { recursive: true, force: true });
+}
+
+function onRound(round: number, point: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[Kround ${round} of ${rounds}: ${point}`);
+  else if (round % 50 === 0) process.stdout.write(`round ${round} of ${rounds}\n`);
+}
+
+async function killRefreshes(databaseUrl: string): Promise<{ table: string; violations: string[] }> {
+  const world = await createWorld({ databaseUrl });
+  try {
+    const campaign = await runCampaign(world, { rounds, seed, onRound });
+    return { table: tableOf(campaign), violations: campaign.violations };
+  } finally {
+    await world.close();
+  }
+}
+
+async function killFunctions(databaseUrl: string): Promise<{ table: string; violations: string[] }> {
+  const world = await createFunctionsWorld({ databaseUrl });
+  try {
+    const campaign = await runFunctionCampaign(world, { rounds, seed, onRound });
+    return { table: functionTableOf(campaign), violations: campaign.violations };
+  } finally {
+    await world.close();
+  }
 }
 
 function wholeNumber(name: string, text: string | undefined, fallback: number): number {

@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import type { RunLimits } from '../../src/features/runs/index.ts';
 import type { KillPoints } from '../../src/platform/kill-points.ts';
 import { createLog } from '../../src/platform/log/index.ts';
 import { openDatabase } from '../../src/platform/postgres/index.ts';
@@ -19,6 +20,7 @@ export interface NodeOptions {
   name: string;
   leaseMs?: number;
   startsPerSecond?: number;
+  runLimits?: Partial<RunLimits>;
 }
 
 export type Command =
@@ -76,6 +78,7 @@ const hawser = await startHawser({
   keyring,
   log,
   version: options.name,
+  runLimits: options.runLimits,
   refresh: {
     killPoints,
     nodeId: options.name,

@@ -1,6 +1,6 @@
 /** Starts, arms, stops and kills node processes. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,16 +11,38 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Beside the packages it needs; ignored by git, and written anew by every run. */
 const BUNDLES = join(ROOT, 'node_modules/.cache/hawser-chaos');
 
-/** Sources that look for files beside themselves go on finding them. */
-const keepPlaces: Plugin = {
+const RUNNER = join(ROOT, 'src/platform/sandbox/build-runner.ts');
+
+/** Sources that look for files beside themselves go on finding them, but for the program that makes the runner. */
+const keepPlaces = (runner: string): Plugin => ({
   name: 'keep places',
   setup({ onLoad }) {
     onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
       loader: 'ts',
-      contents: (await readFile(path, 'utf8')).replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+      contents: (await readFile(path, 'utf8'))
+        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
+        .replaceAll("'./build-runner.ts'", JSON.stringify(pathToFileURL(runner).href)),
     }));
   },
-};
+});
+
+/** A program that says what `build-runner.ts` says, which is run by the first node that asks and by no other. */
+function writeRunner(directory: string): string {
+  const program = join(directory, 'runner.cjs');
+  const text = JSON.stringify(join(directory, 'runner.json'));
+  writeFileSync(
+    program,
+    `const fs = require('node:fs');
+    if (!fs.existsSync(${text})) {
+      const made = require('node:child_process').execFileSync(
+        process.execPath, ['--no-warnings', ${JSON.stringify(RUNNER)}], { maxBuffer: 32 << 20 });
+      fs.writeFileSync(${text} + process.pid, made);
+      fs.renameSync(${text} + process.pid, ${text});
+    }
+    process.stdout.write(fs.readFileSync(${text}));`,
+  );
+  return program;
+}
 
 let program: Promise<string> | undefined;
 
@@ -42,7 +64,7 @@ function bundled(): Promise<string> {
       target: 'node24',
       format: 'esm',
       logLevel: 'error',
-      plugins: [keepPlaces],
+      plugins: [keepPlaces(writeRunner(directory))],
       // Packages in the old module format ask for their parts while they run.
       banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     });
