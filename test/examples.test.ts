@@ -11,7 +11,8 @@ import { beginFlow, finishFlow } from './support/connect.ts';
 const EXAMPLES = fileURLToPath(new URL('../examples/', import.meta.url));
 
 it('knows all of them', () => {
-  expect(readdirSync(EXAMPLES).toSorted()).toEqual(['connect-and-call.ts', 'emulator-in-a-test.ts']);
+  // The functions have tests of their own: test/flows/examples-functions.test.ts
+  expect(readdirSync(EXAMPLES).toSorted()).toEqual(['connect-and-call.ts', 'emulator-in-a-test.ts', 'functions']);
 });
 
 it('connect-and-call: link, customer, call', async () => {

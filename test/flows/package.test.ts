@@ -12,7 +12,15 @@ describe('the build', () => {
   it('has what package.json promises', async () => {
     const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
     const { types, default: entry } = manifest.exports['./emulators'];
-    for (const path of [types, entry, manifest.bin.hawser, 'dist/src/main.js', 'web/connect/dist', 'migrations']) {
+    for (const path of [
+      types,
+      entry,
+      manifest.bin.hawser,
+      'dist/src/main.js',
+      'web/connect/dist',
+      'migrations',
+      'examples/functions',
+    ]) {
       expect(existsSync(`${root}${path}`), path).toBe(true);
     }
   });

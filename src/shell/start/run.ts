@@ -10,6 +10,7 @@ import type { Config } from '../../config.ts';
 import { findEnvironment } from '../../features/environments/index.ts';
 import { createLog } from '../../platform/log/index.ts';
 import { startEmulators, type Emulators } from '../../../emulators/index.ts';
+import { seedExampleFunctions } from '../dev/example-functions.ts';
 import { createPlayer } from '../dev/play.ts';
 import { devRoutes } from '../dev/routes.ts';
 import { seedDev } from '../dev/seed.ts';
@@ -134,6 +135,13 @@ export async function runNode(
     }
     // Last: a script that sees the file finds everything there.
     await writeHawserFile(config.dataDir, file);
+    if (emulators !== undefined && !hawser.services.recovery.isQuarantined()) {
+      // Compiling takes seconds the first time; nobody waits for it, but a stop lets it end.
+      const examples = seedExampleFunctions(hawser.services, {
+        cacheFile: `${packageDir()}/node_modules/.cache/hawser/example-functions.json`,
+      }).catch((error: unknown) => log.warn('the example functions were not deployed', { error: errorText(error) }));
+      closers.push(() => examples);
+    }
     return {
       hawser,
       emulators,

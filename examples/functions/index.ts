@@ -1,0 +1,12 @@
+import './checkr-partner/syncs/account.ts';
+import './checkr-partner/syncs/packages.ts';
+import './checkr-partner/syncs/candidates.ts';
+import './checkr-partner/syncs/invitations.ts';
+import './checkr-partner/actions/create-candidate.ts';
+import './checkr-partner/actions/order-background-check.ts';
+import './checkr-partner/actions/list-packages.ts';
+import './checkr-partner/actions/list-background-check-parameters.ts';
+import './xref/syncs/requests.ts';
+import './xref/actions/create-request.ts';
+import './checkbook/syncs/checks.ts';
+import './checkbook/actions/send-digital-check.ts';
