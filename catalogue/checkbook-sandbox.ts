@@ -31,6 +31,13 @@ const provider = {
     auth: { in: 'header', name: 'Authorization', value: 'bearer ${accessToken}' },
     verification: { method: 'GET', path: '/v3/user' },
     retry: { after: ['retry-after'] },
+    paginate: {
+      type: 'offset',
+      offset_name_in_request: 'page',
+      offset_start_value: 1,
+      offset_calculation_method: 'per-page',
+      limit_name_in_request: 'per_page',
+    },
     idempotencyHeader: 'Idempotency-Key',
     spentAfterWriteWithScope: 'single-use',
   },

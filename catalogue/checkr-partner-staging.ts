@@ -39,6 +39,12 @@ const provider = {
     auth: { in: 'basic', username: '${accessToken}', password: '' },
     verification: { method: 'GET', path: '/v1/account' },
     retry: { at: ['x-ratelimit-reset'], remaining: 'x-ratelimit-remaining' },
+    paginate: {
+      type: 'link',
+      link_path_in_response_body: 'next_href',
+      response_path: 'data',
+      limit_name_in_request: 'per_page',
+    },
     idempotencyHeader: 'Idempotency-Key',
   },
   disconnect: { kind: 'call', method: 'POST', url: 'https://api.checkr-staging.com/oauth/deauthorize' },

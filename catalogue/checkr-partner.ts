@@ -44,6 +44,13 @@ const provider = {
     verification: { method: 'GET', path: '/v1/account' },
     // The reset header is an ISO 8601 date at the next full minute, not an epoch number.
     retry: { at: ['x-ratelimit-reset'], remaining: 'x-ratelimit-remaining' },
+    // The link is a whole address; the last page has null.
+    paginate: {
+      type: 'link',
+      link_path_in_response_body: 'next_href',
+      response_path: 'data',
+      limit_name_in_request: 'per_page',
+    },
     idempotencyHeader: 'Idempotency-Key',
   },
   disconnect: { kind: 'call', method: 'POST', url: 'https://api.checkr.com/oauth/deauthorize' },

@@ -36,6 +36,7 @@ const provider = {
     verification: { method: 'GET', path: '/user' },
     // Limited calls answer 403 or 429 with `remaining: 0` and the reset as an epoch.
     retry: { at: ['x-ratelimit-reset'], after: ['retry-after'], remaining: 'x-ratelimit-remaining' },
+    paginate: { type: 'link', link_rel_in_response_header: 'next', limit_name_in_request: 'per_page' },
   },
   // Ends this token alone; the grant of app and person stays, as their other connections may need it.
   disconnect: {

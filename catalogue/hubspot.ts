@@ -32,6 +32,13 @@ const provider = {
     auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' },
     verification: { method: 'GET', path: '/account-info/v3/details' },
     retry: { after: ['retry-after'] },
+    paginate: {
+      type: 'cursor',
+      cursor_path_in_response: 'paging.next.after',
+      cursor_name_in_request: 'after',
+      response_path: 'results',
+      limit_name_in_request: 'limit',
+    },
   },
   // Uninstalls the app from the account that the token belongs to.
   disconnect: {

@@ -37,6 +37,13 @@ const provider = {
     headers: { 'Notion-Version': '2022-06-28' },
     verification: { method: 'GET', path: '/v1/users/me' },
     retry: { after: ['retry-after'] },
+    paginate: {
+      type: 'cursor',
+      cursor_path_in_response: 'next_cursor',
+      cursor_name_in_request: 'start_cursor',
+      response_path: 'results',
+      limit_name_in_request: 'page_size',
+    },
   },
   disconnect: {
     kind: 'call',

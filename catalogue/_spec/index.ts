@@ -254,6 +254,25 @@ export interface RefusalSpec {
   unauthorized: string[];
 }
 
+/** The fields are those that functions use. Source: wire contract F.5. */
+export type PaginateSpec = {
+  limit_name_in_request?: string;
+  /** Dotted path of the list in an answer. Default: the answer is the list. */
+  response_path?: string;
+  /** True: parameters go into the body of a GET, too. */
+  in_body?: boolean;
+} & (
+  | { type: 'cursor'; cursor_name_in_request: string; cursor_path_in_response: string }
+  | { type: 'link'; link_rel_in_response_header: string }
+  | { type: 'link'; link_path_in_response_body: string }
+  | {
+      type: 'offset';
+      offset_name_in_request: string;
+      offset_start_value?: number;
+      offset_calculation_method?: 'by-response-size' | 'per-page';
+    }
+);
+
 export interface ApiSpec {
   baseUrl: string;
   auth: ApiAuth;
@@ -263,6 +282,8 @@ export interface ApiSpec {
   /** A harmless call that proves the credential. */
   verification?: VerificationSpec;
   retry?: RetrySpec;
+  /** How lists come in pages; what a function gives to `paginate` goes over it. */
+  paginate?: PaginateSpec;
   /** For providers that fail with 200. */
   refusal?: RefusalSpec;
   /** Header that makes a repeated POST safe. */

@@ -150,6 +150,29 @@ const apiAuth = z.discriminatedUnion('in', [
   z.strictObject({ in: z.literal('none') }),
 ]);
 
+const pages = {
+  limit_name_in_request: text.optional(),
+  response_path: path.optional(),
+  in_body: z.boolean().optional(),
+};
+const paginate = z.union([
+  z.strictObject({
+    type: z.literal('cursor'),
+    cursor_name_in_request: text,
+    cursor_path_in_response: path,
+    ...pages,
+  }),
+  z.strictObject({ type: z.literal('link'), link_rel_in_response_header: text, ...pages }),
+  z.strictObject({ type: z.literal('link'), link_path_in_response_body: path, ...pages }),
+  z.strictObject({
+    type: z.literal('offset'),
+    offset_name_in_request: text,
+    offset_start_value: z.number().int().min(0).optional(),
+    offset_calculation_method: z.enum(['by-response-size', 'per-page']).optional(),
+    ...pages,
+  }),
+]);
+
 const api = z.strictObject({
   baseUrl: text,
   auth: apiAuth,
@@ -171,6 +194,7 @@ const api = z.strictObject({
       statuses: z.array(statuses).min(1).optional(),
     })
     .optional(),
+  paginate: paginate.optional(),
   refusal: z.strictObject({ success: predicate, code: path, unauthorized: z.array(text).min(1) }).optional(),
   idempotencyHeader: headerName.optional(),
   spentAfterWriteWithScope: text.optional(),

@@ -217,6 +217,7 @@ function apiFacts(spec: ProviderSpec): string {
     ...(api.verification === undefined
       ? ['No verification call']
       : [`Verified by ${api.verification.method} \`${api.verification.path}\``]),
+    ...(api.paginate === undefined ? [] : [`Pages by: ${api.paginate.type}`]),
     ...(api.retry?.at === undefined ? [] : [`Tells when to come back in: \`${api.retry.at.join('`, `')}\``]),
     ...(api.retry?.after === undefined ? [] : [`Tells how long to wait in: \`${api.retry.after.join('`, `')}\``]),
     ...(api.idempotencyHeader === undefined ? [] : [`A repeated POST is made safe by \`${api.idempotencyHeader}\``]),

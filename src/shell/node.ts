@@ -207,6 +207,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         for (const connection of await connections.ofIntegration(tx, integration.environmentId, integration.id)) {
           await disconnect.enqueue(tx, connection);
         }
+        await services.functions.removeOfIntegration(tx, integration.environmentId, integration.id);
       },
     }),
     ...connectionRoutes({ connections, integrations }),

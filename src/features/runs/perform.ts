@@ -180,6 +180,9 @@ async function runScript(
     nangoConnectionId: connection.id,
     runId: run.uuid,
     attributes: fn.definition.attributes,
+    ...(integration.provider.api.paginate !== undefined && {
+      paginate: integration.provider.api.paginate as unknown as Record<string, unknown>,
+    }),
     loggerLevel: isLevel(level) ? level : LOGGER_LEVEL,
     ...(prepared?.context as Partial<ScriptContext> | undefined),
   };

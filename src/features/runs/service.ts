@@ -211,6 +211,7 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
       fn,
       connection,
       integration,
+      note: () => undefined,
       fence: () => Promise.reject(runErrors.fail('run_superseded')),
       count: () => Promise.reject(runErrors.fail('run_superseded')),
     };
