@@ -17,8 +17,8 @@ const SETTLE_MS = 3_000;
 
 export async function benchStart(args: string[]): Promise<Report> {
   const { starts, idle } = numbers(args, { starts: 3, idle: 10 });
-  const first: number[] = [];
-  const warm: number[] = [];
+  const first: Started[] = [];
+  const warm: Started[] = [];
   let memory: number | undefined;
   let nodeMemory: number | undefined;
   let idleShare: number | undefined;
@@ -44,8 +44,10 @@ export async function benchStart(args: string[]): Promise<Report> {
     }
   }
   const results = {
-    firstMs: median(first),
-    warmMs: median(warm),
+    firstMs: median(first.map(({ readyMs }) => readyMs)),
+    firstCpuMs: median(first.flatMap(({ cpuMs }) => cpuMs ?? [])),
+    warmMs: median(warm.map(({ readyMs }) => readyMs)),
+    warmCpuMs: median(warm.flatMap(({ cpuMs }) => cpuMs ?? [])),
     idleMemoryMb: memory,
     idleNodeMemoryMb: nodeMemory,
     idleCpuShare: idleShare,
@@ -55,7 +57,9 @@ export async function benchStart(args: string[]): Promise<Report> {
     ['hawser dev (emulators, seed)', ''],
     [
       ['first start to ready', `${shown(results.firstMs, 0)} ms`],
+      ['  CPU time of it', `${shown(results.firstCpuMs, 0)} ms`],
       ['warm start to ready', `${shown(results.warmMs, 0)} ms`],
+      ['  CPU time of it', `${shown(results.warmCpuMs, 0)} ms`],
       ['idle memory (PSS), with PostgreSQL', `${shown(memory, 0)} MB`],
       ['  of which Node', `${shown(nodeMemory, 0)} MB`],
       ['idle CPU of one core', `${shown(idleShare === undefined ? undefined : idleShare * 100)} %`],
@@ -72,8 +76,15 @@ export async function benchStart(args: string[]): Promise<Report> {
   };
 }
 
-/** Milliseconds from the start of the process to the first good answer of `/ready`; `then` runs before it is stopped. */
-async function timed(dataDir: string, then: (child: ChildProcess) => Promise<void>): Promise<number> {
+interface Started {
+  /** From the start of the process to the first good answer of `/ready`. */
+  readyMs: number;
+  /** CPU time until then, of the processes that still live: what a busy machine does not change. */
+  cpuMs: number | undefined;
+}
+
+/** `then` runs before the program is stopped. */
+async function timed(dataDir: string, then: (child: ChildProcess) => Promise<void>): Promise<Started> {
   const port = await freePort();
   const emulatorPort = await freePort();
   const startedAtMs = performance.now();
@@ -96,8 +107,9 @@ async function timed(dataDir: string, then: (child: ChildProcess) => Promise<voi
       );
       const tookMs = performance.now() - startedAtMs;
       if (ready) {
+        const cpuUs = spentUs(new Map(), readCpu(processTree(child.pid as number)));
         await then(child);
-        return tookMs;
+        return { readyMs: tookMs, cpuMs: cpuUs === undefined ? undefined : cpuUs / 1000 };
       }
       if (child.exitCode !== null || tookMs > READY_TIMEOUT_MS) throw new Error('hawser did not become ready');
       await sleep(POLL_MS);
