@@ -62,6 +62,7 @@ const EXCEPTIONS: Record<string, Record<string, string>> = {
   'GET /': DEV_PAGE,
   'POST /dev/connect': ERROR_PAGE,
   'POST /dev/disconnect': ERROR_PAGE,
+  'POST /dev/run': ERROR_PAGE,
   'GET /images/template-logos/:file': {
     'cache-control': 'public, max-age=86400',
     'content-security-policy': "default-src 'none'; sandbox",
@@ -190,10 +191,10 @@ describe('abuse 38: other origins', () => {
       matrix.app.url.replace('http:', 'https:'),
       `${matrix.app.url}.evil.example`,
     ]) {
-      for (const path of ['/dev/connect', '/dev/disconnect']) {
+      for (const path of ['/dev/connect', '/dev/disconnect', '/dev/run']) {
         const response = await matrix.send(
           { method: 'POST' },
-          { path, form: true, body: { integration: 'xref', connection: 'x' }, headers: { origin: foreign } },
+          { path, form: true, body: { integration: 'xref', connection: 'x', sync: 'x' }, headers: { origin: foreign } },
         );
         expect([path, foreign, response.status]).toEqual([path, foreign, 403]);
       }

@@ -1,6 +1,6 @@
 /** The first page of `hawser dev`, in a real browser: one click, and the account is on the screen. */
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateKey } from '../../src/platform/keyring/index.ts';
 import { collectErrors, decideAtEmulator, launchBrowser, noBrowser } from '../support/browser.ts';
@@ -33,6 +33,11 @@ afterAll(async () => {
   await removeDir?.();
 });
 
+/** Until nothing runs any more the page loads itself again, in the middle of what a test does. */
+async function isQuiet(page: Page): Promise<void> {
+  await expect.poll(() => page.locator('meta[http-equiv=refresh]').count(), { timeout: 40_000 }).toBe(0);
+}
+
 describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
   let browser: Browser;
   beforeAll(async () => {
@@ -53,8 +58,44 @@ describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
     expect(await page.locator('main').innerText()).toMatch(
       /\/proxy\/v1\/account through checkr-partner: 200 in \d+ ms/,
     );
+    // The example syncs fill records by themselves; the page loads itself again until they have.
+    const rows = page.locator('#syncs + table tbody tr');
+    await expect.poll(() => rows.count(), { timeout: 40_000 }).toBe(4);
+    await expect.poll(() => rows.filter({ hasText: 'SUCCESS' }).count(), { timeout: 40_000 }).toBe(4);
+    expect(await rows.filter({ hasText: 'candidates' }).innerText()).toMatch(/30 Candidate/);
+    expect(await rows.filter({ hasText: 'invitations' }).innerText()).toMatch(/\d+ Invitation, \d+ Report/);
+    await isQuiet(page);
+    expect(await page.locator('#records + pre').innerText()).toContain('"_nango_metadata":{"first_seen_at"');
+    expect(await page.locator('#runs + table').innerText()).toMatch(/sync candidates[^]*succeeded/);
+    if (process.env['HAWSER_TEST_IMAGES'] !== undefined) {
+      await page.setViewportSize({ width: 1100, height: 1240 });
+      await page.screenshot({ path: 'docs/images/first-minute.png' });
+    }
+    await rows.getByRole('link', { name: /4 Package/ }).click();
+    expect(await page.locator('#records').innerText()).toBe('The newest 4 of 4 Package records');
     await context.close();
     expect(errors.filter((text) => !text.includes('favicon'))).toEqual([]);
+  });
+
+  it('a sync runs at the press of its button, and a failed run says why', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${file.url}/`);
+    const packages = page.locator('#syncs + table tbody tr').filter({ hasText: 'packages' }).first();
+    const runs = page.locator('#runs + table tbody tr').filter({ hasText: 'sync packages' });
+    const before = await runs.count();
+    await packages.getByRole('button', { name: 'Run now' }).click();
+    await expect.poll(() => runs.count(), { timeout: 20_000 }).toBe(before + 1);
+    await expect.poll(() => runs.filter({ hasText: 'succeeded' }).count(), { timeout: 20_000 }).toBe(before + 1);
+    await fetch(`${file.emulatorUrl}/checkr/_emulator/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'html', on: 'api', path: '/v1/packages' }),
+    });
+    await packages.getByRole('button', { name: 'Run now' }).click();
+    await expect.poll(() => runs.filter({ hasText: 'failed' }).count(), { timeout: 20_000 }).toBe(1);
+    expect(await runs.first().innerText()).toContain('/v1/packages answered with no list.');
+    await context.close();
   });
 
   it('each provider through its own sign-in and consent page, and disconnect', async () => {
@@ -67,6 +108,7 @@ describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
       await decideAtEmulator(page, 'allow');
       await page.locator('#account').waitFor();
       expect(page.url()).toContain('status=success');
+      await isQuiet(page);
     }
     const before = await page.getByRole('button', { name: 'Disconnect' }).count();
     await page.getByRole('button', { name: 'Disconnect' }).first().click();

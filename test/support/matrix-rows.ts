@@ -89,6 +89,10 @@ export const rows: Record<string, Row> = {
   'GET /dev/style.css': pathRow(() => '/dev/style.css', {}),
   // Without the origin of the page its buttons do nothing.
   'POST /dev/connect': { call: () => ({ path: '/dev/connect', form: true, body: { integration: 'xref' } }), ok: 403 },
+  'POST /dev/run': {
+    call: (world) => ({ path: '/dev/run', form: true, body: { integration: world.integration, connection: world.connection, sync: 'account' } }), // prettier-ignore
+    ok: 403,
+  },
   'POST /dev/disconnect': {
     call: (world) => ({ path: '/dev/disconnect', form: true, body: { integration: world.integration, connection: world.connection } }), // prettier-ignore
     ok: 403,

@@ -1,5 +1,6 @@
 /** The first page of `hawser dev`: one button, and what it brought. Plain HTML, no script. */
 import { escapeHtml } from '../http/page.ts';
+import { renderFunctions, type FunctionsPanel } from './functions-page.ts';
 
 export interface DevConnection {
   connectionId: string;
@@ -33,12 +34,13 @@ export interface DevPage {
   call: ProxiedCall | undefined;
   /** Integration of that call. */
   shown: string | undefined;
+  functions: FunctionsPanel;
   dataDir: string;
   problem: string | undefined;
 }
 
-export const STYLE = `:root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0f5bd7;--on-accent:#fff;--good:#0a7a3d}
-@media (prefers-color-scheme:dark){:root{--accent:#7ab0ff;--on-accent:#06142b;--good:#6fd99a}}
+export const STYLE = `:root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0f5bd7;--on-accent:#fff;--good:#0a7a3d;--bad:#b3261e}
+@media (prefers-color-scheme:dark){:root{--accent:#7ab0ff;--on-accent:#06142b;--good:#6fd99a;--bad:#ff8a80}}
 *{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;margin:0;background:Canvas;color:CanvasText}
 main{max-width:56rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:2.2rem 0 .6rem}
 p{margin:.4rem 0}.lead{opacity:.8}.row{display:flex;flex-wrap:wrap;gap:.75rem;align-items:center;margin:1.4rem 0}
@@ -48,8 +50,8 @@ button.quiet{background:var(--soft);color:inherit;border:1px solid var(--line);p
 button:focus-visible,a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}a{color:var(--accent)}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:.5rem;padding:1rem;overflow:auto;max-height:24rem;font-size:.85rem;margin:.5rem 0}
 code{font-size:.9em}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .6rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:middle}
-.badge{font-size:.75rem;border:1px solid var(--line);border-radius:1rem;padding:.1rem .55rem;opacity:.85;white-space:nowrap}.good{color:var(--good);font-weight:600}
-td .row{margin:.2rem 0}.problem{border-left:4px solid #c33;padding:.4rem .8rem;background:var(--soft)}`;
+.badge{font-size:.75rem;border:1px solid var(--line);border-radius:1rem;padding:.1rem .55rem;opacity:.85;white-space:nowrap}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
+td .row{margin:.2rem 0}#account{max-height:11rem}.problem{border-left:4px solid #c33;padding:.4rem .8rem;background:var(--soft)}`;
 
 /** Headers of the page: it loads nothing and posts only to itself and the emulators. */
 export function pageHeaders(emulatorUrl: string | undefined): Record<string, string> {
@@ -62,16 +64,21 @@ export function pageHeaders(emulatorUrl: string | undefined): Record<string, str
   };
 }
 
+/** While something runs, the page loads itself again, without a script. Only a URL without fragment does. */
+const BUSY_REFRESH_SECONDS = 1;
+
 export function renderDevPage(page: DevPage): string {
   const e = escapeHtml;
   const first = page.integrations[0];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+${page.functions.isBusy ? `<meta http-equiv="refresh" content="${BUSY_REFRESH_SECONDS}">` : ''}
 <title>Hawser</title><link rel="stylesheet" href="/dev/style.css"></head><body><main>
 <h1>Hawser runs</h1>
 <p class="lead">Everything on this page is real but the provider: the emulator on this machine plays it.</p>
 ${page.problem === undefined ? '' : `<p class="problem" role="alert">${e(page.problem)}</p>`}
 ${page.call === undefined || page.shown === undefined ? (first === undefined ? '' : renderFirst(first)) : renderCall(page.call, page.shown)}
+${renderFunctions(page.functions)}
 <h2>Integrations</h2>
 <table><thead><tr><th scope="col">Integration</th><th scope="col">For</th><th scope="col"></th></tr></thead><tbody>
 ${page.integrations.map((one) => renderIntegration(one)).join('\n')}
@@ -80,7 +87,8 @@ ${page.connections.length === 0 ? '' : renderConnections(page.connections)}
 <h2>Next</h2>
 <p>API keys are in <code>${e(page.dataDir)}/hawser.json</code>. With one of them:</p>
 <pre>curl ${e(page.url)}/connections -H "Authorization: Bearer $KEY"
-npm run hawser -- call GET /v1/account --integration checkr-partner --connection ${e(page.connections[0]?.connectionId ?? '<id>')}</pre>
+npm run hawser -- call GET /v1/account --integration checkr-partner --connection ${e(page.connections[0]?.connectionId ?? '<id>')}
+npm run hawser -- syncs</pre>
 <p>${page.emulatorUrl === undefined ? '' : `<a href="${e(page.emulatorUrl)}/">Emulators: apps, accounts, faults</a> · `}<a href="/openapi.json">OpenAPI</a></p>
 </main></body></html>`;
 }

@@ -11,6 +11,7 @@ import type { EmulatorHandle, Emulators } from '../../../emulators/index.ts';
 import { readBrowserQuery } from '../../features/connect/index.ts';
 import type { Integration } from '../../features/integrations/index.ts';
 import type { Services } from '../node.ts';
+import { readFunctions, runSyncRoute } from './functions.ts';
 import { pageHeaders, renderDevPage, STYLE, type ProxiedCall } from './page.ts';
 import { SEEDED } from './seed.ts';
 
@@ -27,6 +28,8 @@ export interface DevDeps {
   play: (integration: Integration) => EmulatorHandle | undefined;
   /** Key of the dev environment, for the proxied call that the page shows. */
   apiKey: () => string;
+  /** The example functions are on their way. */
+  isSeeding?: () => boolean;
   dashboardPassword: string;
   dataDir: string;
   version: string;
@@ -66,6 +69,7 @@ export function devRoutes(deps: DevDeps): Route[] {
     },
     connectRoute(deps),
     disconnectRoute(deps),
+    runSyncRoute(services, (request, key) => enter(deps, request, key)),
   ];
 }
 
@@ -79,6 +83,7 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
     query: z.object({
       provider_config_key: z.string().max(255).optional(),
       connection_id: z.string().max(255).optional(),
+      model: z.string().max(511).optional(),
       error: z.string().max(100).optional(),
       error_description: z.string().max(500).optional(),
     }),
@@ -129,6 +134,13 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
           })),
           call: shown && (await proxiedCall(deps, loopback, shown.integrationKey, shown.connectionId)),
           shown: shown?.integrationKey,
+          functions: await readFunctions(services, {
+            environmentId: environment.id,
+            model: query.model,
+            connectionId: query.connection_id,
+            listed: connections,
+            isSeeding: deps.isSeeding?.() ?? false,
+          }),
           problem:
             query.error === undefined
               ? undefined

@@ -93,6 +93,7 @@ export async function runNode(
       dashboardPassword: password,
     };
     let hawserUrl = '';
+    let isSeeding = emulators !== undefined;
     const play = emulators && createPlayer({ emulators, url: () => hawserUrl, log });
     const hawser = await startHawser({
       config: { ...config, dashboardPassword: config.dashboardPassword ?? (isDev ? password : undefined) },
@@ -109,6 +110,7 @@ export async function runNode(
               services,
               emulators: () => emulators,
               play: play ?? (() => undefined),
+              isSeeding: () => isSeeding,
               apiKey: () => file.environments['dev']?.apiKey ?? '',
               dashboardPassword: password,
               dataDir: config.dataDir,
@@ -139,9 +141,11 @@ export async function runNode(
       // Compiling takes seconds the first time; nobody waits for it, but a stop lets it end.
       const examples = seedExampleFunctions(hawser.services, {
         cacheFile: `${packageDir()}/node_modules/.cache/hawser/example-functions.json`,
-      }).catch((error: unknown) => log.warn('the example functions were not deployed', { error: errorText(error) }));
+      })
+        .catch((error: unknown) => log.warn('the example functions were not deployed', { error: errorText(error) }))
+        .finally(() => (isSeeding = false));
       closers.push(() => examples);
-    }
+    } else isSeeding = false;
     return {
       hawser,
       emulators,
