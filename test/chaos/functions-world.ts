@@ -104,6 +104,11 @@ export interface RunNow {
   errorCode: string | null;
 }
 
+export interface LaunchOptions {
+  runLimits?: Partial<RunLimits>;
+  clockOffsetMs?: number;
+}
+
 /** Waits for a condition, but not for ever: what then follows finds that it never came. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const giveUpAtMs = performance.now() + WAIT_TIMEOUT_MS;
@@ -137,6 +142,7 @@ export async function createFunctionsWorld({ databaseUrl }: { databaseUrl: strin
   });
   await upstream.close();
   const nodes: ChaosNode[] = [];
+  let launched = 0;
 
   const world = {
     db,
@@ -144,10 +150,12 @@ export async function createFunctionsWorld({ databaseUrl }: { databaseUrl: strin
     provider,
 
     /** Every node has a name of its own: it stands in leases. */
-    async launch(runLimits: Partial<RunLimits> = {}, settings: Record<string, string> = {}): Promise<ChaosNode> {
-      const name = `node-${nodes.length + 1}`;
+    async launch({ runLimits = {}, clockOffsetMs = 0 }: LaunchOptions = {}): Promise<ChaosNode> {
+      launched += 1;
+      const name = `node-${launched}`;
       const node = await launchNode({
         name,
+        clockOffsetMs,
         runLimits: { pollMs: 250, sweepMs: 250, beatMs: 1_000, ...runLimits },
         settings: {
           HAWSER_PORT: '0',
@@ -158,7 +166,6 @@ export async function createFunctionsWorld({ databaseUrl }: { databaseUrl: strin
           HAWSER_EGRESS_ALLOW: new URL(provider.url).host,
           HAWSER_LOG_LEVEL: 'info',
           HAWSER_POOL_SIZE: '6',
-          ...settings,
         },
       });
       nodes.push(node);
@@ -204,6 +211,16 @@ export async function createFunctionsWorld({ databaseUrl }: { databaseUrl: strin
         deployMode: 'all',
         sdkVersion: '0.71.10-zero',
       }),
+
+    /** Connections as rows alone: enough for functions that call nobody. */
+    async connectMany(count: number): Promise<void> {
+      await db.query(
+        `INSERT INTO connection (environment_id, integration_id, connection_id, state)
+         SELECT i.environment_id, i.id, 'many-' || n, 'active'
+         FROM integration i, generate_series(1, $2::int) n WHERE i.environment_id = $1`,
+        [environment.id, count],
+      );
+    },
 
     connect: (node: ChaosNode, connectionId: string): Promise<Reply> =>
       world.call(node, 'POST', '/connections', {

@@ -6,6 +6,7 @@
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
+import type { Clock } from '../../src/base/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { RunLimits } from '../../src/features/runs/index.ts';
@@ -21,11 +22,16 @@ export interface NodeOptions {
   leaseMs?: number;
   startsPerSecond?: number;
   runLimits?: Partial<RunLimits>;
+  /** How far its clock is off. Default 0. */
+  clockOffsetMs?: number;
 }
+
+/** `SIGCONT` does nothing to a process that runs: the point is only told. */
+export type Strike = 'SIGKILL' | 'SIGSTOP' | 'SIGCONT';
 
 export type Command =
   /** At the nth time that the point is reached the process gets the signal. */
-  | { do: 'arm'; point: string; nth: number; signal: 'SIGKILL' | 'SIGSTOP' }
+  | { do: 'arm'; point: string; nth: number; signal: Strike }
   | { do: 'disarm' }
   /** Fills the heap until the engine gives up. */
   | { do: 'eat memory' }
@@ -46,7 +52,7 @@ function say(saying: Saying): void {
   writeSync(1, `${JSON.stringify(saying)}\n`);
 }
 
-let armed: { point: string; left: number; signal: 'SIGKILL' | 'SIGSTOP' } | undefined;
+let armed: { point: string; left: number; signal: Strike } | undefined;
 const killPoints: KillPoints = {
   reach(name, connection) {
     if (connection !== undefined) say({ say: 'at', point: name, connection });
@@ -63,6 +69,8 @@ const killPoints: KillPoints = {
 };
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeOptions;
+const { clockOffsetMs = 0 } = options;
+const clock: Clock = { ...systemClock, now: () => systemClock.now() + clockOffsetMs };
 const config = readConfig('start');
 const log = createLog({ level: config.logLevel, format: 'json' });
 const { keyring } = await loadKeyring({ ...config, mayGenerate: false });
@@ -70,13 +78,14 @@ const db = await openDatabase({
   url: config.databaseUrl as string,
   poolSize: config.poolSize,
   log,
-  clock: systemClock,
+  clock,
 });
 const hawser = await startHawser({
   config,
   db,
   keyring,
   log,
+  clock,
   version: options.name,
   runLimits: options.runLimits,
   refresh: {
