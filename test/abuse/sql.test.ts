@@ -227,7 +227,8 @@ describe('abuse 30: every input of every route', () => {
         const response = await matrix.send(route, call, credential && `Bearer ${credential}`);
         const text = await response.text();
         sent += 1;
-        if (response.status >= 500)
+        // 501 is what the contract says of a route without an implementation.
+        if (response.status >= 500 && response.status !== 501)
           failures.push(`${name} ${input.name} ${JSON.stringify(payload)}: ${response.status} ${text}`);
       }
     };

@@ -232,7 +232,9 @@ async function dump(app: TestApp, world: World): Promise<string> {
     const rows = await app.db.query(
       `SELECT 1 FROM environment e WHERE e.name = $1 AND (
          EXISTS (SELECT FROM run WHERE environment_id = e.id AND state IN ('queued', 'running')) OR
-         EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()))`,
+         EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()) OR
+         EXISTS (SELECT FROM sync s JOIN connection c ON c.environment_id = s.environment_id AND c.id = s.connection_id
+                 WHERE s.environment_id = e.id AND c.deleted_at IS NOT NULL))`,
       [world.name],
     );
     return rows.length === 0;

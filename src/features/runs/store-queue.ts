@@ -113,7 +113,7 @@ export async function beat(
 /** Runs whose node is gone, locked against everybody: `FOR UPDATE` waits for no fence, it passes it over. */
 export async function lockLost(sql: Sql, limit: number): Promise<RunRow[]> {
   return sql.query<RunRow>(
-    `SELECT ${RUN_COLUMNS} FROM run r WHERE r.state = 'running' AND r.lease_until < clock_timestamp()
+    `SELECT ${RUN_COLUMNS} FROM run r WHERE r.state = 'running' AND r.lease_until < statement_timestamp()
      ORDER BY r.lease_until LIMIT $1 FOR UPDATE SKIP LOCKED`,
     [limit],
     'run-lost',
@@ -147,7 +147,7 @@ export async function endLocked(
 /** Queued runs past the time they were worth starting. */
 export async function lockLate(sql: Sql, limit: number): Promise<RunRow[]> {
   return sql.query<RunRow>(
-    `SELECT ${RUN_COLUMNS} FROM run r WHERE r.state = 'queued' AND r.start_by < clock_timestamp()
+    `SELECT ${RUN_COLUMNS} FROM run r WHERE r.state = 'queued' AND r.start_by < statement_timestamp()
      ORDER BY r.start_by LIMIT $1 FOR UPDATE SKIP LOCKED`,
     [limit],
     'run-late',
@@ -198,7 +198,7 @@ export async function deleteOld(sql: Sql, keepMs: number, limit: number): Promis
   const rows = await sql.query(
     `DELETE FROM run WHERE (environment_id, id) IN (
        SELECT environment_id, id FROM run
-       WHERE finished_at < clock_timestamp() - $1::float8 * interval '1 millisecond'
+       WHERE finished_at < statement_timestamp() - $1::float8 * interval '1 millisecond'
        ORDER BY finished_at LIMIT $2) RETURNING 1`,
     [keepMs, limit],
   );
@@ -210,7 +210,7 @@ export async function forgetOldKeys(sql: Sql, limit: number): Promise<void> {
   await sql.query(
     `UPDATE run SET idempotency_hash = NULL, request_hash = NULL WHERE (environment_id, id) IN (
        SELECT environment_id, id FROM run
-       WHERE idempotency_hash IS NOT NULL AND queued_at < clock_timestamp() - interval '24 hours'
+       WHERE idempotency_hash IS NOT NULL AND queued_at < statement_timestamp() - interval '24 hours'
        ORDER BY queued_at LIMIT $1)`,
     [limit],
   );

@@ -144,7 +144,7 @@ export async function claimDue(tx: Sql, limit: number): Promise<DueSync[]> {
   const rows = await tx.query<SyncRow & { slot_at: Date; usable: boolean }>(
     `WITH due AS (
        SELECT s.environment_id, s.id, s.due_at FROM sync s
-       WHERE s.due_at <= clock_timestamp() ORDER BY s.due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+       WHERE s.due_at <= statement_timestamp() ORDER BY s.due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
      UPDATE sync s SET due_at = ${NEXT_SLOT} FROM due
      WHERE s.environment_id = due.environment_id AND s.id = due.id
      RETURNING ${COLUMNS}, due.due_at AS slot_at,

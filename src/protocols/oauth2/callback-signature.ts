@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { CallbackSignature } from '../../../catalogue/_spec/index.ts';
 
 /**
@@ -9,9 +9,13 @@ export function isSignedCallback(spec: CallbackSignature, query: URLSearchParams
   const given = query.getAll(spec.param);
   const names = [...query.keys()];
   if (clientSecret === '' || given.length !== 1 || new Set(names).size !== names.length) return false;
-  const expected = Buffer.from(callbackSignature(spec, query, clientSecret), 'utf8');
-  const actual = Buffer.from(given[0] ?? '', 'utf8');
-  return actual.length === expected.length && timingSafeEqual(actual, expected);
+  const expected = callbackSignature(spec, query, clientSecret);
+  return timingSafeEqual(digest(given[0] ?? ''), digest(expected));
+}
+
+/** Both sides in one length, whatever came. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 /** The signature that belongs to these parameters. */

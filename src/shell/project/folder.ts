@@ -81,7 +81,8 @@ export function listFunctions(root: string): { files: FunctionFile[]; problems: 
   return { files, problems };
 }
 
-const IMPORT = /^\s*import\s+(?:[\w*{}\s,]+from\s+)?['"]([^'"\n]+)['"]/gm;
+const IMPORT =
+  /^[ \t]{0,40}import[ \t]{1,40}(?:[\w*{},][\w*{}, \t]{0,1000}from[ \t]{1,40})?['"]([^'"\n]{1,1000})['"]/gm;
 
 /** Paths of the imports of index.ts with their lines. */
 function importsOf(index: string, problems: CompileProblem[]): Map<string, number> {

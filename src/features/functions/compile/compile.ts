@@ -74,7 +74,7 @@ function modelClashes(functions: Compiled['functions']): CompileProblem[] {
       const other = writers.get(`${fn.integrationKey}\n${model}`);
       writers.set(`${fn.integrationKey}\n${model}`, other ?? fn.file);
       if (other === undefined) continue;
-      const place = placeOf(fn.code.ts, new RegExp(`\\b${model}\\s*[:,}]`));
+      const place = placeOf(fn.code.ts, { field: model });
       const message = `Model ${model} is written by ${other} too. Models are unique per integration: rename one.`;
       problems.push({ file: fn.file, ...place, message });
     }

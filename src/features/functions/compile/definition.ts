@@ -1,7 +1,7 @@
 import { frequencyProblem } from '../frequency.ts';
 import type { FunctionDefinition, FunctionKind } from '../model.ts';
 import type { RawDefinition } from './describe.ts';
-import { placeOf, type CompileProblem } from './problem.ts';
+import { placeOf, type CompileProblem, type FieldName } from './problem.ts';
 
 /** Where a function stands: its folder and file give it its names. */
 export interface FunctionFile {
@@ -31,7 +31,7 @@ export type Defined =
 /** Checks what a bundle says about itself and makes of it what a deploy sends; pure. */
 export function defineFunction(fn: FunctionFile, raw: RawDefinition): Defined {
   const problems: CompileProblem[] = [];
-  const complain = (pattern: RegExp, message: string): void => {
+  const complain = (pattern: RegExp | FieldName, message: string): void => {
     problems.push({ file: fn.file, ...placeOf(fn.source, pattern), message });
   };
   const kind = KINDS[raw.type];
@@ -143,8 +143,8 @@ function endpointsOf(raw: RawDefinition): FunctionDefinition['endpoints'] {
   );
 }
 
-function fieldPattern(name: string): RegExp {
-  return new RegExp(`(?<![\\w.])['"]?${name.replaceAll(/[^\w-]/g, '.')}['"]?\\s*[:,}]`);
+function fieldPattern(name: string): FieldName {
+  return { field: name };
 }
 
 function textOf(value: unknown): string | undefined {

@@ -62,13 +62,13 @@ function toTool(fn: DeployedFunction): Record<string, unknown> {
   };
 }
 
-const LIST_ITEM = /^\s*[-*]\s+`?(\w{1,255})`?\s*[:–-]\s*(.+)$/;
+const LIST_ITEM = /^[-*]\s{1,8}`?(\w{1,255})`?\s{0,8}[:–-](.+)$/;
 
 /** `- name: what it is` in the description of an action tells about its parameter. */
 function describedParameters(description: string): Map<string, string> {
   const told = new Map<string, string>();
   for (const line of description.split('\n')) {
-    const match = LIST_ITEM.exec(line.slice(0, 2_000));
+    const match = LIST_ITEM.exec(line.slice(0, 2_000).trim());
     if (match !== null) told.set(match[1] as string, (match[2] as string).trim());
   }
   return told;

@@ -91,6 +91,9 @@ function said(thrown: unknown): string {
 
 const MAP = /\/\/# sourceMappingURL=data:application\/json[^,]*;base64,([A-Za-z0-9+/=]+)\s*$/;
 
+/** What follows the name of a file in a stack. */
+const PLACE = /^:(\d{1,9}):(\d{1,9})/;
+
 /** Puts the lines of the TypeScript source into stacks of this bundle, and leaves out those of the runner. */
 export function stackMapper(file: string, code: string): (stack: string) => string {
   let map: SourceMap | undefined | null;
@@ -105,15 +108,21 @@ export function stackMapper(file: string, code: string): (stack: string) => stri
     }
     return map ?? undefined;
   };
-  const place = new RegExp(`${file.replaceAll(/\./g, '\\.')}:(\\d+):(\\d+)`, 'g');
+  const mapped = (text: string, line: string, column: string): string => {
+    const entry = load()?.findEntry(Number(line) - 1, Number(column) - 1);
+    if (entry === undefined || !('originalSource' in entry)) return `${file}${text}`;
+    return `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+  };
   return (stack) =>
     stack
       .split('\n')
       .filter((line) => !/^\s+at /.test(line) || line.includes(file))
       .join('\n')
-      .replaceAll(place, (text, line: string, column: string) => {
-        const entry = load()?.findEntry(Number(line) - 1, Number(column) - 1);
-        if (entry === undefined || !('originalSource' in entry)) return text;
-        return `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
-      });
+      .split(file)
+      .map((part, index) => {
+        if (index === 0) return part;
+        const replaced = part.replace(PLACE, mapped);
+        return replaced === part ? `${file}${part}` : replaced;
+      })
+      .join('');
 }
