@@ -15,7 +15,7 @@ export class RefusedError extends Error {}
 export interface Client {
   url: string;
   /** Calls the API and reads its JSON. Errors: {@link UnreachableError}, {@link RefusedError}. */
-  json(method: string, path: string, body?: unknown): Promise<unknown>;
+  json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<unknown>;
   /** One call as it is, whatever its status. Errors: {@link UnreachableError}. */
   raw(request: {
     method: string;
@@ -91,11 +91,11 @@ function clientFor(url: string, apiKey: string): Client {
   return {
     url,
     raw,
-    async json(method, path, body) {
+    async json(method, path, body, headers) {
       const answer = await raw({
         method,
         path,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
       const text = answer.body.toString('utf8');

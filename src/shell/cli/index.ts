@@ -15,6 +15,7 @@ import { addEmulateCommand } from './commands/emulate.ts';
 import { addKeysCommand } from './commands/keys.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addRecordCommands } from './commands/records.ts';
 import { addRunCommands, addVariablesCommand } from './commands/runs.ts';
 import { addServerCommands } from './commands/server.ts';
 
@@ -56,6 +57,7 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addCallCommand(program, output, done);
   addKeysCommand(program, output, done);
   addRunCommands(program, output, done);
+  addRecordCommands(program, output);
   addVariablesCommand(program, output);
   addProjectCommands(program, output, done);
   addDryrunCommands(program, output, done);

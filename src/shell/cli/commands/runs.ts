@@ -217,7 +217,7 @@ function lineOf(run: WireRun): string {
 }
 
 /** Errors: {@link RefusedError} when the name alone does not say which connection is meant. */
-async function integrationOf(client: Client, connection: string): Promise<string> {
+export async function integrationOf(client: Client, connection: string): Promise<string> {
   const query = new URLSearchParams({ connectionId: connection });
   const { connections } = (await client.json('GET', `/connections?${query}`)) as {
     connections: { provider_config_key: string }[];
@@ -256,7 +256,11 @@ async function readInput(text: string | undefined): Promise<unknown> {
   }
 }
 
-async function using(options: Options, work: (client: Client) => Promise<void>): Promise<void> {
+/** Opens a client for the work, and closes it. */
+export async function using(
+  options: Pick<Options, 'environment'>,
+  work: (client: Client) => Promise<void>,
+): Promise<void> {
   const client = await openClient(options.environment);
   try {
     await work(client);
