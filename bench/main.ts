@@ -1,10 +1,12 @@
 /** `npm run bench -- [name] [options]`: benchmarks show budgets, tests never time. Without a name: all of them. */
 import { writeFile } from 'node:fs/promises';
+import { benchActions } from './actions.ts';
 import { benchConnections } from './connections.ts';
 import { benchGrowth } from './growth.ts';
 import { benchProxy } from './proxy.ts';
 import { benchRecords } from './records.ts';
 import { benchStart } from './start.ts';
+import { benchSync } from './sync.ts';
 import { machine, printVerdicts, type Report } from './support/report.ts';
 
 const benches: Record<string, (args: string[]) => Promise<Report>> = {
@@ -13,6 +15,8 @@ const benches: Record<string, (args: string[]) => Promise<Report>> = {
   start: benchStart,
   growth: benchGrowth,
   records: benchRecords,
+  actions: benchActions,
+  sync: benchSync,
 };
 
 const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [options] [--json file]
@@ -20,7 +24,9 @@ const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [op
   connections  --seconds 1 --rounds 3    reading a connection beside the upstream itself
   start        --starts 3 --idle 10      first and warm start, idle memory and CPU (seconds)
   growth       --max 1000000 --samples 300 --idle 20   the same work with 10^3 and with more connections
-  records      --records 100000 --max 1000000          saving and paging records beside raw upserts and COPY`;
+  records      --records 100000 --max 1000000          saving and paging records beside raw upserts and COPY
+  actions      --seconds 2 --rounds 3    an action that returns a constant beside two commits
+  sync         --records 100000 --rounds 2 --schedules 100000 --idle 20   whole syncs, and schedules that wait`;
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);

@@ -13,6 +13,7 @@ import { Pool } from '../../src/platform/postgres/pool.ts';
 import { startHawser } from '../../src/shell/node.ts';
 import { ensureEnvironments } from '../../src/shell/start/environments.ts';
 import { openPlatformDatabase } from '../../src/shell/start/platform.ts';
+import { commitPairs, growSchedules, upsertRawBatches } from './store-functions.ts';
 import { growTo } from './store-growth.ts';
 
 const BULK_TIMEOUT_MS = 600_000;
@@ -85,7 +86,13 @@ const bulk = new Pool({
 /** What the growth benchmark asks for. */
 export type Order =
   /** Answers with row ids and names of connections that may be read, spread over all of them. */
-  { do: 'grow'; connections: number; samples: number } | { do: 'sweep' };
+  | { do: 'grow'; connections: number; samples: number }
+  | { do: 'sweep' }
+  /** Answers with what the database alone could do. */
+  | { do: 'commit pairs'; clients: number; durationMs: number }
+  | { do: 'upsert raw'; batches: number; version: number }
+  /** Connections whose syncs have an hour until they are due. */
+  | { do: 'schedules'; count: number };
 
 async function obey(order: Order): Promise<unknown> {
   const environmentId = environment?.id as number;
@@ -96,8 +103,14 @@ async function obey(order: Order): Promise<unknown> {
     await connect.sweep();
     return { ms: performance.now() - startedAtMs };
   }
+  if (order.do === 'commit pairs') return commitPairs(platform.db, order);
+  if (order.do === 'upsert raw') return upsertRawBatches(platform.db, order);
   const integration = await integrations.byKey(environmentId, Object.keys(upstreams)[0] as string);
   if (integration === undefined) throw new Error('there is no integration to grow');
+  if (order.do === 'schedules') {
+    await growSchedules(bulk, { environmentId, integrationId: integration.id, count: order.count });
+    return {};
+  }
   const sampled = await growTo(bulk, { environmentId, integrationId: integration.id, ...order });
   for (const id of sampled) {
     const connection = await connections.byId(environmentId, id);

@@ -7,6 +7,8 @@ import { connect, type Socket } from 'node:net';
 export interface LoadOrder {
   url: string;
   headers: Record<string, string>;
+  /** JSON of a POST. Default: a GET. */
+  body?: string;
   connections: number;
   durationMs: number;
 }
@@ -24,7 +26,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const url = new URL(order.url);
   const lines = Object.entries(order.headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const request = Buffer.from(
-    `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}\r\n`,
+    `${order.body === undefined ? 'GET' : 'POST'} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}${bodyHead(order.body)}\r\n${order.body ?? ''}`,
   );
   const result: LoadResult = { requests: 0, errors: 0, elapsedMs: 0, latenciesMs: [] };
   const startedAtMs = performance.now();
@@ -32,6 +34,11 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   await Promise.all(Array.from({ length: order.connections }, () => drive(url, request, endsAtMs, result)));
   result.elapsedMs = performance.now() - startedAtMs;
   return result;
+}
+
+function bodyHead(body: string | undefined): string {
+  if (body === undefined) return '';
+  return `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
 }
 
 function drive(url: URL, request: Buffer, endsAtMs: number, result: LoadResult): Promise<void> {
