@@ -21,7 +21,7 @@ const RESTARTS_MAX = 3;
 
 /**
  * Reads a listing with page numbers to its end, and saves page by page. Interrupted, it goes on at the page it was at.
- * Of a list that shrinks meanwhile, rows move to pages that were read already: it begins anew.
+ * Of a list that shrinks meanwhile, rows move to pages that were read already: it begins anew. New rows come first.
  */
 export async function readListing<Row>(
   nango: Reader,

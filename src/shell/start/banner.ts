@@ -35,7 +35,8 @@ export function banner(running: Running, startedMs: number): string {
       'Try next:',
       `  1  open ${hawser.url}/ and press the button`,
       '  2  npm run hawser -- connections list',
-      '  3  npm run hawser -- call GET /v1/account --integration checkr-partner --connection <id>',
+      '  3  npm run hawser -- syncs',
+      '  4  npm run hawser -- call GET /v1/account --integration checkr-partner --connection <id>',
     );
   }
   lines.push('', 'Ctrl-C stops everything.', '');

@@ -137,7 +137,8 @@ export async function runNode(
     }
     // Last: a script that sees the file finds everything there.
     await writeHawserFile(config.dataDir, file);
-    if (emulators !== undefined && !hawser.services.recovery.isQuarantined()) {
+    // Who brings functions wants those.
+    if (emulators !== undefined && project === undefined && !hawser.services.recovery.isQuarantined()) {
       // Compiling takes seconds the first time; nobody waits for it, but a stop lets it end.
       const examples = seedExampleFunctions(hawser.services, {
         cacheFile: `${packageDir()}/node_modules/.cache/hawser/example-functions.json`,
