@@ -1,4 +1,4 @@
-import { isDeeperThan } from '../frames.ts';
+import { isDeeperThan, isSurelyFlat } from '../frames.ts';
 import { ScriptError } from './script-error.ts';
 
 /**
@@ -21,11 +21,12 @@ export function jsonOf(
   if (json === undefined) {
     throw new ScriptError(code, `${what} is a ${typeof value}, which JSON does not know. Give an object, a list, a text or a number.`); // prettier-ignore
   }
-  const bytes = Buffer.byteLength(json);
+  // A UTF-16 unit is three bytes at most.
+  const bytes = json.length * 3 <= limits.bytesMax ? 0 : Buffer.byteLength(json);
   if (bytes > limits.bytesMax) {
     throw new ScriptError(code, `${what} has ${bytes} bytes of JSON; the limit is ${limits.bytesMax}. Make it smaller, or split it.`); // prettier-ignore
   }
-  if (isDeeperThan(Buffer.from(json), limits.depthMax)) {
+  if (!isSurelyFlat(json, limits.depthMax) && isDeeperThan(Buffer.from(json), limits.depthMax)) {
     throw new ScriptError(code, `${what} is nested deeper than ${limits.depthMax}. Flatten it.`);
   }
   return json;
