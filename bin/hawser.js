@@ -1,16 +1,21 @@
 #!/usr/bin/env node
-// Starts Hawser on a Node that can run it. In a clone the sources run as they are (type stripping); an installed
-// package runs its build. An older Node on the path hands over to the one that `npm ci` brought along.
+// Starts Hawser on a Node that can run it. In a clone the sources run as they are (type stripping), or from the one file
+// that `npm ci` made of them, until something is edited; an installed package runs its build. An older Node on the path
+// hands over to the one that `npm ci` brought along.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { isFresh } from './fresh.js';
 
 const MINIMUM = [22, 19];
-const built = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
-const source = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const brought = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
-const entry = existsSync(source) ? source : built;
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const built = at('dist/src/main.js');
+const source = at('src/main.ts');
+const oneFile = at('node_modules/.cache/hawser/start.mjs');
+const brought = at('node_modules/node/bin/node');
+const madeFrom = ['src', 'catalogue', 'emulators', 'sdk', 'package.json', 'package-lock.json'].map(at);
+const entry = !existsSync(source) ? built : isFresh(oneFile, madeFrom) ? oneFile : source;
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const fits = major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1]);
@@ -18,7 +23,7 @@ const fits = major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1])
 if (fits) {
   // Half of a warm start was reading the same sources again. Beside the code, so that who writes there could change that
   // too; a folder that cannot be written only leaves the start as slow as it was.
-  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/hawser', import.meta.url)));
+  enableCompileCache(at('node_modules/.cache/hawser'));
   await import(entry);
 } else if (existsSync(brought)) {
   const child = spawn(brought, [entry, ...process.argv.slice(2)], { stdio: 'inherit' });
