@@ -67,7 +67,7 @@ describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
     await isQuiet(page);
     expect(await page.locator('#records + pre').innerText()).toContain('"_nango_metadata":{"first_seen_at"');
     expect(await page.locator('#runs + table').innerText()).toMatch(/sync candidates[^]*succeeded/);
-    if (process.env['HAWSER_TEST_IMAGES'] !== undefined) {
+    if (process.env['UPDATE_IMAGES'] !== undefined) {
       await page.setViewportSize({ width: 1100, height: 1240 });
       await page.screenshot({ path: 'docs/images/first-minute.png' });
     }
