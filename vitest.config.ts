@@ -14,7 +14,8 @@ export default defineConfig({
     pool: 'forks',
     // Every file has its own servers, databases and folders; loading the program anew for each would cost a minute.
     isolate: false,
-    maxWorkers: 2,
+    // Many tests wait for a process or a lease: one more than the usual two cores keeps them busy.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,

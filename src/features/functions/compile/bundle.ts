@@ -13,6 +13,9 @@ const NEVER: Record<string, string> = {
   'nango/experimental': 'createFunction is not supported. Use createSync, createAction or createOnEvent.',
 };
 
+/** Builds under way. */
+let building = 0;
+
 export type Bundled = { ok: true; js: string } | { ok: false; problems: CompileProblem[] };
 
 /** Bundles one file of a project folder with what it imports from it and its node_modules. */
@@ -38,6 +41,7 @@ async function bundle(
     name: 'imports',
     setup: (build) => build.onResolve({ filter: /.*/ }, resolve),
   };
+  building += 1;
   try {
     const result = await esbuild.build({
       ...input,
@@ -59,6 +63,10 @@ async function bundle(
     const { errors } = error as Partial<BuildFailure>;
     if (errors === undefined) throw error;
     return { ok: false, problems: errors.map((message) => problemOf(message, path)) };
+  } finally {
+    building -= 1;
+    // It would stay as a process of 20 MB, and outlive this one for a moment.
+    if (building === 0) await esbuild.stop();
   }
 }
 
