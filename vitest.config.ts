@@ -17,7 +17,7 @@ export default defineConfig({
     // Many tests wait for a process or a lease: one more than the usual two cores keeps them busy.
     maxWorkers: 3,
     // On a shared machine a process may get no turn for seconds: there a test has a second try, and is named.
-    retry: process.env['HAWSER_TEST_RETRY'] === '1' ? 1 : 0,
+    retry: process.env['TEST_RETRY'] === '1' ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,

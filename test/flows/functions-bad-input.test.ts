@@ -158,22 +158,19 @@ describe('an action', () => {
     expect(logs.at(-1)?.message).toMatch(/said too much: the rest is left out/);
   });
 
-  it.each(['neverReturns', 'neverResolves'])(
-    '%s: is ended at its limit',
-    async (name) => {
-      const { integrations, connections, functions, runs, environments } = app.services;
-      const environmentId = (await environments.byName('dev'))?.id as number;
-      const integration = await integrations.byKey(environmentId, KEY);
-      const connection = await connections.byPublicId(environmentId, integration?.id as number, connectionId);
-      const fn = await functions.byName(environmentId, integration?.id as number, 'action', name);
-      if (connection === undefined || fn === undefined) throw new Error('nothing is deployed');
-      const request = { environmentId, kind: 'action', trigger: 'api', fn, connection } as const;
-      const { run, result } = await runs.execute(request, { timeoutMs: 600 });
-      expect(run.state).toBe('failed');
-      expect(result).toMatchObject({ ok: false, error: { code: 'execution_timeout' } });
-      expect(result.ok ? '' : result.error.message).toMatch(/0\.6 s|600|second/);
-    },
-  );
+  it.each(['neverReturns', 'neverResolves'])('%s: is ended at its limit', async (name) => {
+    const { integrations, connections, functions, runs, environments } = app.services;
+    const environmentId = (await environments.byName('dev'))?.id as number;
+    const integration = await integrations.byKey(environmentId, KEY);
+    const connection = await connections.byPublicId(environmentId, integration?.id as number, connectionId);
+    const fn = await functions.byName(environmentId, integration?.id as number, 'action', name);
+    if (connection === undefined || fn === undefined) throw new Error('nothing is deployed');
+    const request = { environmentId, kind: 'action', trigger: 'api', fn, connection } as const;
+    const { run, result } = await runs.execute(request, { timeoutMs: 600 });
+    expect(run.state).toBe('failed');
+    expect(result).toMatchObject({ ok: false, error: { code: 'execution_timeout' } });
+    expect(result.ok ? '' : result.error.message).toMatch(/0\.6 s|600|second/);
+  });
 
   it.each([
     ['whose name nobody deployed', () => act('nobody'), /^not_found$/],

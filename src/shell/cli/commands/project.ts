@@ -80,7 +80,10 @@ export function addProjectCommands(program: Command, output: Output, done: (exit
       const compiled = await compileProject(root);
       if (!tell(compiled, output)) return done(1);
       if (chosen(compiled.functions, choice).length === 0 && compiled.functions.length > 0) {
-        throw new StartupError('No function of the project has these names.', 'See what there is with: hawser compile.');
+        throw new StartupError(
+          'No function of the project has these names.',
+          'See what there is with: hawser compile.',
+        );
       }
       const settings = readProjectSettings(root, environment);
       const client = await openClient(environment, settings.server);
