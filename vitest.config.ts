@@ -12,10 +12,7 @@ export default defineConfig({
     ],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    // Every file has its own servers, databases and folders; loading the program anew for each would cost a minute.
-    isolate: false,
-    // Many tests wait for a process or a lease: one more than the usual two cores keeps them busy.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // On a shared machine a process may get no turn for seconds: there a test has a second try, and is named.
     retry: process.env['TEST_RETRY'] === '1' ? 1 : 0,
     testTimeout: 60_000,

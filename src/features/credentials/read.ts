@@ -14,6 +14,8 @@ import { assertAllowed, isRefreshFailure, runRefresh, type RefreshJob } from './
 
 /** The longest a caller waits for a refresh; it runs on without them. */
 const CALLER_WAIT_MS = 25_000;
+/** A refresh that another one has just put off is asked for again. */
+const TRIES_MAX = 3;
 /** A refresh behind the callers' backs that failed is not started again before this. */
 const QUIET_MS = 30_000;
 const REMEMBERED_MAX = 10_000;
@@ -125,15 +127,21 @@ export function createReader(context: Context): Reader {
 
   /** Waits for the refresh; a token that still has seconds to live is handed out when that fails. */
   async function renewOrKeep(loaded: Loaded): Promise<LiveConnection> {
-    const valid = () => clock.monotonicMs() - loaded.readAtMs < (loaded.row.left_ms ?? 0);
+    const isValid = (one: Loaded) => clock.monotonicMs() - one.readAtMs < (one.row.left_ms ?? 0);
     try {
       if (isDead(loaded)) throw deadError(loaded);
       assertAllowed({ force: false }, loaded.row);
-      const renewed = await patiently(refresh(loaded, { force: false, refused: false, urgent: true }));
-      if (renewed.row.gen === loaded.row.gen && !valid()) throw credentialErrors.fail('connection_refresh_backoff');
-      return renewed.live;
+      let before = loaded;
+      for (let tries = 1; ; tries += 1) {
+        const renewed = await patiently(refresh(before, { force: false, refused: false, urgent: true }));
+        // Judged by what the refresh has read: its row is the younger one.
+        if (renewed.row.gen !== loaded.row.gen || isValid(renewed)) return renewed.live;
+        // It was put off to the end of the token, which has come meanwhile.
+        if (tries === TRIES_MAX) throw credentialErrors.fail('connection_refresh_backoff');
+        before = renewed;
+      }
     } catch (error) {
-      if (!isRefreshFailure(error) || !valid()) throw error;
+      if (!isRefreshFailure(error) || !isValid(loaded)) throw error;
       return loaded.live;
     }
   }
