@@ -1,5 +1,6 @@
 /**
- * Proves the first minute from outside: `npm start` in a clone, the button on the first page, the proxied call, Ctrl-C.
+ * Proves the first minute from outside: `npm start` in a clone, the button on the first page, the proxied call, the
+ * records of the example syncs, Ctrl-C.
  * Runs twice on one data folder: an empty one, then a used one. Prints how long each took.
  *
  * `node scripts/smoke-start.ts`, in a clone after `npm ci`, as root or as any user.
@@ -12,7 +13,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectFirstAccount, proxiedAccount } from './smoke/first-account.ts';
+import { connectFirstAccount, proxiedAccount, syncedRecords } from './smoke/first-account.ts';
 import { descendants, isAlive, type ProcessEntry } from './smoke/processes.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -80,6 +81,7 @@ async function run(interrupt: 'as a terminal does' | 'to the program alone'): Pr
     const connection = await connectFirstAccount(url);
     const account = await proxiedAccount(url, environments['dev']?.apiKey as string, connection);
     const tookMs = performance.now() - startedMs;
+    assert.ok((await syncedRecords(url)) > 0);
     assert.match(connection.page, /Connected\./);
     assert.ok(connection.page.includes(String(account['id'])), 'the page shows another account than the API');
 

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Generous: the examples are compiled at the first start of a clone. */
+const SYNC_TIMEOUT_MS = 60_000;
 
 export interface FirstConnection {
   integration: string;
@@ -7,11 +11,12 @@ export interface FirstConnection {
   page: string;
 }
 
-/** Presses the first button of the first page and follows where it leads, as a browser without scripts would. */
+/** Presses the first button of the first page that connects, and follows it as a browser without scripts would. */
 export async function connectFirstAccount(url: string): Promise<FirstConnection> {
   const first = await (await fetch(`${url}/`)).text();
-  const action = /<form method="post" action="([^"]+)">/.exec(first)?.[1];
-  const integration = /name="integration" value="([^"]+)"/.exec(first)?.[1];
+  const form = first.split('<form ').find((part) => part.includes('action="/dev/connect"'));
+  const action = /action="([^"]+)"/.exec(form ?? '')?.[1];
+  const integration = /name="integration" value="([^"]+)"/.exec(form ?? '')?.[1];
   assert.ok(action !== undefined && integration !== undefined, 'the first page has no button');
 
   const cookies = new Map<string, Map<string, string>>();
@@ -51,6 +56,16 @@ export async function proxiedAccount(
   const account = (await response.json()) as Record<string, unknown>;
   assert.equal(account['object'], 'account');
   return account;
+}
+
+/** Waits until the first page shows records of the example syncs; resolves to how many of one model there are. */
+export async function syncedRecords(url: string): Promise<number> {
+  for (const end = Date.now() + SYNC_TIMEOUT_MS; Date.now() < end; await delay(50)) {
+    const page = await (await fetch(`${url}/`)).text();
+    const total = /<h2 id="records">The \w+ \d+ of (\d+)/.exec(page)?.[1];
+    if (total !== undefined && total !== '0') return Number(total);
+  }
+  return assert.fail(`no record is on the first page after ${SYNC_TIMEOUT_MS} ms`);
 }
 
 type Jar = Map<string, Map<string, string>>;

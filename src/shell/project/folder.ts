@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix, resolve } from 'node:path';
+import { z } from 'zod';
 import { StartupError } from '../../base/errors.ts';
 import { KIND_FOLDERS, type CompileProblem, type FunctionFile } from '../../features/functions/index.ts';
 
@@ -27,17 +28,34 @@ export function findProject(named: string | undefined, workingDir = '.'): string
   );
 }
 
-/** Undefined when there is none. */
+/** Undefined when there is none. A name counts only below the working folder: a clone of Hawser has it, too. */
 export function projectIn(workingDir: string): string | undefined {
-  return [workingDir, ...PROJECT_FOLDERS.map((name) => join(workingDir, name))]
-    .map((folder) => resolve(folder))
-    .find(isProject);
+  const root = resolve(workingDir);
+  if (isProject(root)) return root;
+  return PROJECT_FOLDERS.map((name) => join(root, name)).find((folder) => existsSync(folder));
 }
 
 function isProject(folder: string): boolean {
   if (!existsSync(folder)) return false;
-  if (PROJECT_FOLDERS.some((name) => folder.endsWith(`/${name}`))) return true;
-  return existsSync(join(folder, '.nango')) || pathsOf(folder).length > 0;
+  return existsSync(join(folder, '.nango')) || pathsOf(folder).length > 0 || isEmptyProject(folder);
+}
+
+const manifestSchema = z.object({
+  dependencies: z.record(z.string(), z.unknown()).default({}),
+  devDependencies: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** What `hawser init` makes has no function yet, but uses the package that functions are written with. */
+function isEmptyProject(folder: string): boolean {
+  const manifest = join(folder, 'package.json');
+  if (!existsSync(manifest)) return false;
+  try {
+    const { dependencies, devDependencies } = manifestSchema.parse(JSON.parse(readFileSync(manifest, 'utf8')));
+    return ['hawser', 'nango'].some((name) => name in { ...dependencies, ...devDependencies });
+  } catch {
+    // npm is the one to complain of a manifest that cannot be read.
+    return false;
+  }
 }
 
 /** Function files of a project, by path; and what is wrong with the list itself. */

@@ -9,7 +9,7 @@ import { problemText } from '../../features/functions/index.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createSandbox, type Sandbox } from '../../platform/sandbox/index.ts';
 import { compileProject, writeBuild } from './compile.ts';
-import { findProject, listFunctions } from './folder.ts';
+import { findProject, listFunctions, projectIn } from './folder.ts';
 import { createFunctionFile, initProject } from './scaffold.ts';
 
 let root: string;
@@ -134,6 +134,23 @@ describe('folders', () => {
     mkdirSync(join(root, 'hawser'));
     expect(findProject(undefined, root)).toBe(join(root, 'hawser'));
     expect(() => findProject(join(root, 'nothing'))).toThrow(/no folder/);
+  });
+
+  it('takes no folder for a project because of its own name: a clone of this repository is called hawser', async () => {
+    const clone = join(root, 'hawser');
+    mkdirSync(clone);
+    writeFileSync(
+      join(clone, 'package.json'),
+      JSON.stringify({ name: 'hawser', devDependencies: { vitest: '1.0.0' } }),
+    );
+    expect(projectIn(clone)).toBeUndefined();
+    rmSync(clone, { recursive: true });
+    await initProject(clone);
+    expect(projectIn(clone)).toBe(clone);
+    writeFileSync(join(clone, 'package.json'), '{');
+    expect(projectIn(clone)).toBeUndefined();
+    mkdirSync(join(clone, '.nango'));
+    expect(projectIn(clone)).toBe(clone);
   });
 
   it('init and create make what compiles; nothing is overwritten', async () => {
