@@ -39,7 +39,8 @@ export { KnobError } from './engine/knobs.ts';
 export { createManualClock, type ManualClock } from './engine/manual-clock.ts';
 export type { EmulatorLog, EventListener } from './engine/mount.ts';
 export type { RecordedRequest } from './engine/recorder.ts';
-export type { Account, App, EmulatorEvent, Grant, Json, User } from './engine/types.ts';
+export type { Account, App, EmulatorEvent, Grant, Json, Play, User } from './engine/types.ts';
+export type { Webhook, WebhookAttempt } from './engine/webhooks.ts';
 
 const DEFINITIONS = {
   checkr,

@@ -8,6 +8,7 @@ import type { ApiCredential, EmulatorDefinition } from '../engine/definition.ts'
 import { alphanumericId, hexId } from '../engine/ids.ts';
 import type { JsonObject } from '../engine/types.ts';
 import { checkbookRest } from './rest.ts';
+import { checkbookWebhooks } from './webhooks.ts';
 
 /** 180 days. Source: docs.checkbook.io/docs/bearer-token. */
 const TOKEN_LIFE_SECONDS = 15_552_000;
@@ -71,6 +72,7 @@ function define(options: { name: string; displayName: string; sandbox: boolean }
       notReady: 'sending a check is refused until the bank account is verified.',
       announced: false,
     },
+    webhooks: checkbookWebhooks,
     knobs: {
       own: [
         {
@@ -129,6 +131,14 @@ function define(options: { name: string; displayName: string; sandbox: boolean }
       },
       { topic: 'api', text: 'A used-up single-use grant gets 401 invalid_token for writes; reading goes on.' },
       { topic: 'api', text: 'The limit is 60 calls a minute for each token and endpoint.' },
+      {
+        topic: 'webhooks',
+        text: 'The webhook address of a connected application hears of the checks and invoices of the account.',
+      },
+      {
+        topic: 'webhooks',
+        text: 'The nonce is the time of the try in seconds; a failed webhook is tried again after 30, 60, 120 and 240 seconds.',
+      },
     ],
     accounts: [
       {

@@ -217,7 +217,8 @@ function triggerStatus(call: Call): RestReply {
   return { status: 204, changed: true };
 }
 
-function moveCheck(call: Call, check: Check, status: Status, returnCode?: string): void {
+/** Brings a check into another status and tells it. */
+export function moveCheck(call: Pick<Call, 'tools' | 'emit'>, check: Check, status: Status, returnCode?: string): void {
   check.status = status;
   check.hiddenHistory.push({
     status,

@@ -11,6 +11,7 @@ import { accountRoutes } from './rest-account.ts';
 import { addCheck, checkRoutes } from './rest-checks.ts';
 import { invoiceRoutes } from './rest-invoices.ts';
 import { banksOf, checkbookKnobs, invoicesOf, naiveDate, type Status } from './rest-model.ts';
+import { play, plays } from './rest-plays.ts';
 
 function refuse(fault: RestFault, knob: (name: string) => Json | undefined): RestReply {
   const { status, message, fields } = fault;
@@ -88,6 +89,8 @@ export const checkbookRest: RestSlice = {
   error: (status, message, knob) => refuse(new RestFault(status, message), knob),
   seed: (account, _users, tools) => seed(account, tools),
   advance: () => [],
+  plays,
+  play,
   knobs: checkbookKnobs,
   // No numbers are published; they are per endpoint, and told by Retry-After only.
   limit: { kind: 'retry-after', perMinute: 60, scope: 'grant-and-endpoint', body: { message: 'Too many requests' } },

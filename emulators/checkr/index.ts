@@ -7,6 +7,7 @@
 import type { ApiCredential, EmulatorDefinition, KnobReader } from '../engine/definition.ts';
 import { hexId } from '../engine/ids.ts';
 import { checkrRest } from './rest.ts';
+import { checkrWebhooks } from './webhooks.ts';
 
 export const checkr = define({ name: 'checkr', displayName: 'Checkr', staging: false });
 export const checkrStaging = define({ name: 'checkr-staging', displayName: 'Checkr staging', staging: true });
@@ -73,7 +74,9 @@ function define(options: { name: string; displayName: string; staging: boolean }
       label: 'credentialed',
       notReady: 'a connected app can read, but ordering is refused until the account has been reviewed.',
       announced: true,
+      button: 'Credential this account',
     },
+    webhooks: checkrWebhooks,
     knobs: {
       own: [
         {
@@ -160,6 +163,15 @@ function define(options: { name: string; displayName: string; staging: boolean }
       { topic: 'disconnect', text: 'An unknown or revoked token gets 401 at the deauthorize call.' },
       { topic: 'api', text: 'Bearer, and Basic with a password, get 401. A call without User-Agent gets 403.' },
       { topic: 'api', text: 'The limit counts per account; a 429 carries no Retry-After.' },
+      {
+        topic: 'webhooks',
+        text: 'The receiver has 10 seconds; http addresses are accepted on this machine, SNS is not.',
+      },
+      {
+        topic: 'webhooks',
+        text: 'Every connected application hears of all resources of the account, whoever made them.',
+      },
+      { topic: 'webhooks', text: 'An event to several addresses has the same id at all of them.' },
     ],
     accounts: [
       {

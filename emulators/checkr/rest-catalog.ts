@@ -13,7 +13,7 @@ import {
   type Handler,
   type Route,
 } from '../engine/rest-routes.ts';
-import type { JsonObject, RestReply } from '../engine/types.ts';
+import type { Account, JsonObject, RestReply } from '../engine/types.ts';
 import { writableCandidate } from './rest-candidates.ts';
 import { slugOf } from './rest-invitations.ts';
 import {
@@ -76,34 +76,35 @@ export const catalogRoutes: Route[] = [
 ];
 
 function getAccount(call: Call): RestReply {
-  const { account } = call;
+  return { status: 200, body: showAccount(call.account, hasHierarchy(call.tools)) };
+}
+
+/** The whole account, as `GET /v1/account` shows it. */
+export function showAccount(account: Account, segmented: boolean): JsonObject {
   const domain = `${slugOf(account.name)}.example`;
   return {
-    status: 200,
-    body: {
-      id: account.id,
-      object: 'account',
-      uri: `/v1/accounts/${account.id}`,
-      name: account.name,
-      uri_name: slugOf(account.name),
-      authorized: account.ready,
-      api_authorized: account.ready,
-      account_deauthorization: null,
-      purpose: 'employment',
-      available_screenings: [...new Set(packagesOf(account).flatMap((one) => one.screenings.map(screeningType)))],
-      billing_email: `billing@${domain}`,
-      adverse_action_email: `adverse@${domain}`,
-      compliance_contact_email: `compliance@${domain}`,
-      technical_contact_email: `technical@${domain}`,
-      company: { dba_name: account.name, city: 'San Francisco', state: 'CA', zipcode: '94105' },
-      default_compliance_city: 'San Francisco',
-      default_compliance_state: 'CA',
-      geos_required: false,
-      segmentation_enabled: hasHierarchy(call.tools),
-      support_email: `support@${domain}`,
-      support_phone: '555-555-0100',
-      created_at: account.createdAt.replace(/\.\d+Z$/, 'Z'),
-    },
+    id: account.id,
+    object: 'account',
+    uri: `/v1/accounts/${account.id}`,
+    name: account.name,
+    uri_name: slugOf(account.name),
+    authorized: account.ready,
+    api_authorized: account.ready,
+    account_deauthorization: null,
+    purpose: 'employment',
+    available_screenings: [...new Set(packagesOf(account).flatMap((one) => one.screenings.map(screeningType)))],
+    billing_email: `billing@${domain}`,
+    adverse_action_email: `adverse@${domain}`,
+    compliance_contact_email: `compliance@${domain}`,
+    technical_contact_email: `technical@${domain}`,
+    company: { dba_name: account.name, city: 'San Francisco', state: 'CA', zipcode: '94105' },
+    default_compliance_city: 'San Francisco',
+    default_compliance_state: 'CA',
+    geos_required: false,
+    segmentation_enabled: segmented,
+    support_email: `support@${domain}`,
+    support_phone: '555-555-0100',
+    created_at: account.createdAt.replace(/\.\d+Z$/, 'Z'),
   };
 }
 

@@ -13,6 +13,7 @@ import { catalogRoutes } from './rest-catalog.ts';
 import { invitationRoutes } from './rest-invitations.ts';
 import { advance } from './rest-lifecycle.ts';
 import { checkrKnobs } from './rest-model.ts';
+import { play, plays } from './rest-plays.ts';
 import { reportRoutes } from './rest-reports.ts';
 import { seed } from './rest-seed.ts';
 
@@ -47,6 +48,8 @@ export const checkrRest: RestSlice = {
   error: (status, message, knob) => refuse(new RestFault(status, message), knob),
   seed: (account, _users, tools) => seed(account, tools),
   advance,
+  plays,
+  play,
   knobs: checkrKnobs,
   // 1200 a minute for everything together; per account is an assumption. The 429's body is the gateway's default.
   limit: {

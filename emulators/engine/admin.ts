@@ -10,6 +10,7 @@ import { BodyMalformed, type HttpReply, type HttpRequest, isObject, jsonReply, m
 import { KnobError } from './knobs.ts';
 import type { Mount } from './mount.ts';
 import type { Json, JsonObject } from './types.ts';
+import type { Webhook } from './webhooks.ts';
 
 /** One call of the API. */
 interface Call {
@@ -17,6 +18,9 @@ interface Call {
   params: Record<string, string>;
   body: JsonObject;
 }
+
+/** Events of one burst. */
+const EVENTS_MAX = 10_000;
 
 type Handler = (call: Call) => HttpReply | Promise<HttpReply>;
 
@@ -96,6 +100,40 @@ const ROUTES: [method: string, pattern: string, handler: Handler][] = [
       if (refusal !== undefined) throw new AdminError(409, refusal);
       await mount.revokeGrant(grant, 'customer');
       return jsonReply(200, { ...grant });
+    },
+  ],
+  [
+    'POST',
+    '/play',
+    async ({ mount, body }) => {
+      const account = known(mount.state.accounts.get(text(body, 'account_id')), 'account');
+      const done = await mount.play(account, { name: text(body, 'name'), id: text(body, 'id') });
+      if (!done) throw new AdminError(409, 'This cannot happen any more.');
+      return { status: 204 };
+    },
+  ],
+  ['GET', '/webhooks', ({ mount }) => list(mount.state.webhooks.map(webhookToWire))],
+  [
+    'POST',
+    '/webhooks/:id/resend',
+    async ({ mount, params }) => {
+      const webhook = known(
+        mount.state.webhooks.find(({ id }) => id === params.id),
+        'webhook',
+      );
+      await mount.webhooks.resend(webhook);
+      return jsonReply(200, webhookToWire(webhook));
+    },
+  ],
+  [
+    'POST',
+    '/events',
+    ({ mount, body }) => {
+      const account = known(mount.state.accounts.get(text(body, 'account_id')), 'account');
+      const event = { type: text(body, 'type'), object: isObject(body.object) ? body.object : {} };
+      const count = typeof body.count === 'number' ? Math.min(Math.max(1, body.count), EVENTS_MAX) : 1;
+      mount.burst(account, event, count);
+      return { status: 202 };
     },
   ],
   ['GET', '/faults', ({ mount }) => list(mount.faults.list().map((fault) => ({ ...fault })))],
@@ -190,6 +228,18 @@ function accountToWire(mount: Mount, accountId: string): JsonObject {
         ? null
         : { publishable_key: account.apiKey.publishableKey, secret_key: account.apiKey.secretKey },
     users,
+  };
+}
+
+function webhookToWire(webhook: Webhook): JsonObject {
+  return {
+    id: webhook.id,
+    type: webhook.type,
+    url: webhook.url,
+    body: webhook.body,
+    state: webhook.state,
+    created_at: webhook.createdAt,
+    attempts: webhook.attempts.map((attempt): JsonObject => ({ ...attempt })),
   };
 }
 

@@ -5,6 +5,7 @@
  * form in which they leave the emulator.
  */
 import { isLoopbackHost } from './http.ts';
+import { hexId } from './ids.ts';
 import type { Mount } from './mount.ts';
 import type { App, JsonObject } from './types.ts';
 
@@ -35,6 +36,7 @@ export function registerApp(mount: Mount, fields: AppFields): App {
     url: '',
     webhookUrl: '',
     logoUrl: '',
+    webhookKey: hexId(32),
     ...checked,
     createdAt: mount.isoNow(),
   };
@@ -49,18 +51,20 @@ export function registerApp(mount: Mount, fields: AppFields): App {
  */
 export function adoptApp(mount: Mount, client: { clientId: string; secret: string }, fields: AppFields): App {
   const found = mount.state.apps.get(client.clientId);
-  if (found?.redirectUri === fields.redirectUri) return found;
+  const webhookUrl = fields.webhookUrl ?? found?.webhookUrl;
+  if (found?.redirectUri === fields.redirectUri && found.webhookUrl === (webhookUrl ?? '')) return found;
   const app: App = {
     testSecret: mount.definition.ids.secret(),
     description: '',
     url: '',
     webhookUrl: '',
     logoUrl: '',
+    webhookKey: hexId(32),
     createdAt: mount.isoNow(),
     clientId: client.clientId,
     liveSecret: client.secret,
     ...found,
-    ...checkFields(fields),
+    ...checkFields({ ...fields, webhookUrl: webhookUrl ?? '' }),
   };
   mount.state.apps.set(app.clientId, app);
   mount.changed();
@@ -112,6 +116,7 @@ export function appToWire(mount: Mount, app: App): JsonObject {
     url: app.url,
     [mount.definition.redirectField]: app.redirectUri,
     webhook_url: app.webhookUrl,
+    webhook_key: app.webhookKey ?? null,
     logo_url: app.logoUrl,
     created_at: app.createdAt,
   };

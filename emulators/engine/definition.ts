@@ -8,6 +8,7 @@ import type { KnobSpec } from './knobs.ts';
 import type { Mount } from './mount.ts';
 import type { State } from './state.ts';
 import type { Account, App, Grant, Json, JsonObject, RestSlice } from './types.ts';
+import type { WebhookHabit } from './webhook-habit.ts';
 
 /** Reads the value of a knob. */
 export type KnobReader = (name: string) => Json | undefined;
@@ -145,7 +146,7 @@ export interface SeedAccount {
 
 /** Something the emulator does although no document says so. */
 export interface Assumption {
-  topic: 'connect' | 'token' | 'disconnect' | 'api';
+  topic: 'connect' | 'token' | 'disconnect' | 'api' | 'webhooks';
   text: string;
 }
 
@@ -180,7 +181,11 @@ export interface EmulatorDefinition {
     notReady: string;
     /** True: becoming ready is announced, and knob `credentialing` decides when. */
     announced: boolean;
+    /** What the button of the developer page says. Default: `Make it <label>`. */
+    button?: string;
   };
+  /** Absent: the provider tells nobody anything. */
+  webhooks?: WebhookHabit;
   /** The provider's own knobs, and its defaults of the common ones. */
   knobs: { own: KnobSpec[]; defaults: Record<string, Json> };
   assumptions: Assumption[];

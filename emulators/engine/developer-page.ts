@@ -3,6 +3,7 @@
  *
  * The page where a developer registers applications, looks at accounts and grants, and breaks things on purpose.
  */
+import { playsPart, webhooksPart } from './developer-webhooks.ts';
 import { FAULT_ENDPOINTS, FAULT_NAMES, FAULT_TEXTS, RATE_LIMIT_DIALECTS } from './faults.ts';
 import { html, type Html, page, prose } from './html.ts';
 import type { HttpReply } from './http.ts';
@@ -21,10 +22,11 @@ export function developerPage(mount: Mount, status: number, problem?: string): H
     ${problem !== undefined && html`<p class="problem" role="alert">${problem}</p>`}
     <nav>
       <a href="#apps">Applications</a> <a href="#accounts">Accounts</a> <a href="#grants">Grants</a>
-      <a href="#faults">Faults</a> <a href="#knobs">Knobs</a> <a href="#requests">Requests</a>
+      <a href="#webhooks">Webhooks</a> <a href="#faults">Faults</a> <a href="#knobs">Knobs</a>
+      <a href="#requests">Requests</a>
       <a href="#assumptions">Assumptions</a>
     </nav>
-    ${[apps, accounts, grants, faults, knobs, requests, assumptions].map((part) => part(mount))}`;
+    ${[apps, accounts, grants, playsPart, webhooksPart, faults, knobs, requests, assumptions].map((part) => part(mount))}`;
   return page(status, { title: `${displayName} emulator`, displayName, basePath: mount.basePath, body, width: 'wide' });
 }
 
@@ -52,6 +54,15 @@ function oneApp(mount: Mount, app: App): Html {
       <dd><code>${app.testSecret}</code></dd>
       <dt>Redirect</dt>
       <dd><code>${app.redirectUri}</code></dd>
+      ${
+        mount.definition.webhooks !== undefined &&
+        html`<dt>Webhook key</dt>
+          <dd>
+            <code>${mount.definition.webhooks.appKey(app, undefined, (name) => mount.knobs.get(name)) ?? ''}</code>
+          </dd>
+          <dt>Webhooks to</dt>
+          <dd><code>${app.webhookUrl === '' ? 'nowhere' : app.webhookUrl}</code></dd>`
+      }
       <dt>Authorize page</dt>
       <dd>
         ${mount.definition.authorize.paths.map(
@@ -98,7 +109,7 @@ function accounts(mount: Mount): Html {
                 account.ready
                   ? html`<span class="good">${readiness.label}</span>`
                   : html`<span class="bad">not ${readiness.label}</span>
-                      ${button(mount, 'make-ready', 'account_id', account.id, `Make it ${readiness.label}`)}`
+                      ${button(mount, 'make-ready', 'account_id', account.id, readiness.button ?? `Make it ${readiness.label}`)}`
               }
             </dd>
             ${mount.state.usersOf(account.id).map(
@@ -165,13 +176,15 @@ function grants(mount: Mount): Html {
         <td>${grant.scope === '' ? 'all' : grant.scope}, ${grant.mode}</td>
         <td class="${grant.state === 'active' ? 'good' : 'bad'}">${grant.state}</td>
         <td>${grant.createdAt}</td>
-        <td>${grant.state !== 'revoked' && button(mount, 'revoke-grant', 'grant_id', grant.id, 'Revoke')}</td>
+        <td>
+          ${grant.state !== 'revoked' && button(mount, 'revoke-grant', 'grant_id', grant.id, 'Disconnect this app')}
+        </td>
       </tr>`,
   );
   return html`<section id="grants">
     <h2>Grants</h2>
     <p class="soft">
-      “Revoke” is what the customer does in their own account: the token stops working and the app is told.
+      “Disconnect” is what the customer does in their own account: the token stops working and the app is told.
     </p>
     ${rows.length === 0 ? html`<p class="soft">Nobody has connected yet.</p>` : table(['App', 'Account', 'Scope', 'State', 'Since', ''], rows)}
   </section>`;

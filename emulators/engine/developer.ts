@@ -52,6 +52,17 @@ const ACTIONS: Record<string, Action> = {
     await mount.revokeGrant(grant, 'customer');
     return 'grants';
   },
+  play: async (mount, form) => {
+    const account = known(mount.state.accounts.get(text(form, 'account_id')), 'account');
+    const done = await mount.play(account, { name: text(form, 'name'), id: text(form, 'id') });
+    if (!done) throw new FormError('This cannot happen any more.');
+    return 'plays';
+  },
+  'resend-webhook': async (mount, form) => {
+    const webhook = mount.state.webhooks.find(({ id }) => id === text(form, 'id'));
+    await mount.webhooks.resend(known(webhook, 'webhook'));
+    return 'webhooks';
+  },
   'set-fault': (mount, form) => {
     mount.faults.set(Object.fromEntries(form));
     return 'faults';

@@ -8,7 +8,8 @@ import { type Decision, decide, readAuthorize } from './authorize.ts';
 import type { ActiveFault, Fault } from './faults.ts';
 import type { EventListener, Mount } from './mount.ts';
 import type { RecordedRequest } from './recorder.ts';
-import type { Account, App, Grant, Json, User } from './types.ts';
+import type { Account, App, Grant, Json, JsonObject, Play, User } from './types.ts';
+import type { Webhook } from './webhooks.ts';
 
 export interface EmulatorHandle {
   readonly name: string;
@@ -51,6 +52,16 @@ export interface EmulatorHandle {
   knobs(): Record<string, Json>;
   /** What the customer does in their own account; resolves when the app has been told. Errors: a managed account. */
   revokeGrant(grantId: string): Promise<void>;
+  /** What people at the provider could do next in an account: `complete-report` and the like. */
+  plays(accountId: string): Play[];
+  /** Does it; resolves when the webhooks have been tried once. Errors: `Error` when it cannot happen (any more). */
+  play(accountId: string, play: Pick<Play, 'name' | 'id'>): Promise<void>;
+  /** Tells a made-up resource event `count` times (default 1) at once; nothing happens to any resource. */
+  tell(accountId: string, event: { type: string; object: JsonObject }, count?: number): void;
+  /** Webhooks, oldest first: all that wait, and the last that were sent. */
+  webhooks(): Webhook[];
+  /** Sends a webhook once more, byte for byte; resolves when it was tried. Errors: `Error` for an unknown id. */
+  resendWebhook(id: string): Promise<void>;
   /** What was asked so far, oldest first, at most the last 1,000. No values of query parameters. */
   requests(): RecordedRequest[];
   /** Calls to the token endpoint so far, answered or not. */
@@ -98,6 +109,17 @@ export function createHandle(mount: Mount): EmulatorHandle {
       const refusal = mount.refuseCustomerRevoke(grant);
       if (refusal !== undefined) throw new Error(refusal);
       await mount.revokeGrant(grant, 'customer');
+    },
+    plays: (accountId) => mount.definition.rest.plays?.(known(state.accounts.get(accountId), 'account')) ?? [],
+    play: async (accountId, play) => {
+      const done = await mount.play(known(state.accounts.get(accountId), 'account'), play);
+      if (!done) throw new Error(`"${play.name}" cannot happen any more.`);
+    },
+    tell: (accountId, event, count) => mount.burst(known(state.accounts.get(accountId), 'account'), event, count),
+    webhooks: () => structuredClone(state.webhooks),
+    resendWebhook: async (id) => {
+      const webhook = state.webhooks.find((one) => one.id === id);
+      await mount.webhooks.resend(known(webhook, 'webhook'));
     },
     requests: () => mount.recorder.list(),
     tokenRequestCount: () => mount.recorder.tokenRequestCount(),

@@ -5,6 +5,7 @@
  */
 import type { EmulatorDefinition } from './definition.ts';
 import type { KnobSpec } from './knobs.ts';
+import { WEBHOOK_KNOBS } from './webhook-habit.ts';
 
 /** Knobs that every emulator has. */
 const COMMON_KNOBS: KnobSpec[] = [
@@ -100,6 +101,7 @@ export function knobSpecs(definition: EmulatorDefinition): KnobSpec[] {
     ...definition.knobs.own,
     ...(definition.token.refresh ? REFRESH_KNOBS : []),
     ...(definition.readiness.announced ? [CREDENTIALING_KNOB, CREDENTIAL_AFTER_KNOB] : []),
+    ...(definition.webhooks === undefined ? [] : [...(definition.webhooks.knobs ?? []), ...WEBHOOK_KNOBS]),
     ...COMMON_KNOBS,
   ];
   const names = new Set(declared.map((spec) => spec.name));

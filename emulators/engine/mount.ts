@@ -19,7 +19,8 @@ import { isoSeconds } from './rest-routes.ts';
 import { Sessions } from './sessions.ts';
 import { type PendingReadiness, State } from './state.ts';
 import type { MountData } from './state-file.ts';
-import type { Account, App, EmulatorEvent, Grant, ResourceEvent, RestTools, User } from './types.ts';
+import type { Account, App, EmulatorEvent, Grant, Play, ResourceEvent, RestTools, User } from './types.ts';
+import { WebhookSender } from './webhooks.ts';
 
 /** Where the engine reports what it cannot tell a caller. */
 export type EmulatorLog = Pick<Log, 'error'>;
@@ -57,6 +58,7 @@ export class Mount {
   /** Path of the base URL without trailing slash; empty when the emulator lives at the root. */
   readonly basePath: string;
   readonly restTools: RestTools;
+  readonly webhooks: WebhookSender;
   readonly changed: () => void;
   readonly changedSoon: () => void;
   readonly closing = new AbortController();
@@ -84,6 +86,15 @@ export class Mount {
     this.changedSoon = options.changedSoon;
     this.#log = options.log;
     this.restTools = { clock: this.clock, hexId, knob: (name) => this.knobs.get(name) };
+    this.webhooks = new WebhookSender({
+      habit: options.definition.webhooks,
+      clock: this.clock,
+      knobs: this.knobs,
+      state: this.state,
+      closing: this.closing.signal,
+      changed: options.changedSoon,
+      logError: (error, message) => this.logError(error, message),
+    });
     this.#stopAdvancing = options.clock.every(ADVANCE_MS, () => this.#advance());
   }
 
@@ -108,6 +119,8 @@ export class Mount {
     const names = new Set(this.knobs.specs.map((spec) => spec.name));
     this.knobs.set(Object.fromEntries(Object.entries(data.knobs).filter(([name]) => names.has(name))));
     for (const pending of this.state.pending) this.#awaitReadiness(pending);
+    for (const app of this.state.apps.values()) app.webhookKey ??= hexId(32);
+    this.webhooks.resume();
   }
 
   toData(): MountData {
@@ -246,7 +259,7 @@ export class Mount {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells all listeners and waits for them; a failing one is logged and disturbs nobody. */
+  /** Tells all listeners and the webhooks, and waits for them; a failing one is logged and disturbs nobody. */
   async emit(event: EmulatorEvent): Promise<void> {
     for (const listener of this.#listeners) {
       try {
@@ -255,6 +268,7 @@ export class Mount {
         this.logError(error, `A listener of ${event.type} failed.`);
       }
     }
+    await this.webhooks.tell(event);
   }
 
   logError(error: unknown, message: string): void {
@@ -280,13 +294,27 @@ export class Mount {
   }
 
   #advance(): void {
-    if (this.#listeners.size === 0) return;
+    if (this.#listeners.size === 0 && !this.webhooks.hasTargets()) return;
     for (const account of this.state.accounts.values()) {
       const events = this.definition.rest.advance(account, this.restTools);
       if (events.length === 0) continue;
       this.changedSoon();
       void this.emitResources(account, events);
     }
+  }
+
+  /** Does what somebody at the provider would do; resolves to false when there is no such thing to do any more. */
+  async play(account: Account, play: Pick<Play, 'name' | 'id'>): Promise<boolean> {
+    const events = this.definition.rest.play?.(account, play, this.restTools);
+    if (events === undefined) return false;
+    this.changedSoon();
+    await this.emitResources(account, events);
+    return true;
+  }
+
+  /** Tells an event `count` times at once, made up: nothing happens to any resource. Waits for nothing. */
+  burst(account: Account, resource: ResourceEvent, count = 1): void {
+    for (let each = 0; each < count; each += 1) void this.emitResources(account, [resource]);
   }
 
   /** Tells what happened to resources of an account. */

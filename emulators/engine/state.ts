@@ -5,6 +5,7 @@
  * file is their JSON. Secrets are fake and generated, and are kept readable because a real provider echoes tokens.
  */
 import type { Account, App, Grant, User } from './types.ts';
+import type { Webhook } from './webhooks.ts';
 
 /** A code of the redirect, before it is exchanged. */
 export interface Code {
@@ -57,6 +58,8 @@ export interface StateData {
   accessTokens: AccessToken[];
   refreshTokens: RefreshToken[];
   pending: PendingReadiness[];
+  /** Absent in files of before webhooks were sent. */
+  webhooks?: Webhook[];
 }
 
 /** Above this many, finished codes and dead tokens are forgotten, so that a long test run stays small. */
@@ -72,6 +75,8 @@ export class State {
   accessTokens = new Map<string, AccessToken>();
   refreshTokens = new Map<string, RefreshToken>();
   pending: PendingReadiness[] = [];
+  /** Oldest first. */
+  webhooks: Webhook[] = [];
 
   usersOf(accountId: string): User[] {
     return [...this.users.values()].filter((user) => user.accountId === accountId);
@@ -114,6 +119,7 @@ export class State {
       accessTokens: [...this.accessTokens.values()],
       refreshTokens: [...this.refreshTokens.values()],
       pending: this.pending,
+      webhooks: this.webhooks,
     };
   }
 
@@ -126,6 +132,7 @@ export class State {
     this.accessTokens = new Map(data.accessTokens.map((each) => [each.token, each]));
     this.refreshTokens = new Map(data.refreshTokens.map((each) => [each.token, each]));
     this.pending = data.pending;
+    this.webhooks = data.webhooks ?? [];
   }
 }
 

@@ -24,6 +24,8 @@ export interface App {
   redirectUri: string;
   webhookUrl: string;
   logoUrl: string;
+  /** Signs webhooks where the provider has a key of its own for that. Absent in files of before webhooks were sent. */
+  webhookKey?: string;
   createdAt: string;
 }
 
@@ -105,6 +107,16 @@ export interface ResourceEvent {
   object: JsonObject;
 }
 
+/** Something that people at the provider do, such as finishing a report. */
+export interface Play {
+  /** `complete-report`. */
+  name: string;
+  /** The resource. */
+  id: string;
+  /** `Complete this report: Ann, basic_plus`. */
+  label: string;
+}
+
 /** What a slice may use beside the request. */
 export interface RestTools {
   clock: Clock;
@@ -124,6 +136,10 @@ export interface RestSlice {
   seed(account: Account, users: User[], tools: RestTools): void;
   /** Moves what only time moves (scripted results, expiry) and tells what happened; `handle` does it by itself. */
   advance(account: Account, tools: RestTools): ResourceEvent[];
+  /** What somebody at the provider could do next in this account: buttons of the developer page. Default: nothing. */
+  plays?(account: Account): Play[];
+  /** Does it. Undefined when there is nothing of that name and id any more. */
+  play?(account: Account, play: Pick<Play, 'name' | 'id'>, tools: RestTools): ResourceEvent[] | undefined;
   /** Knobs that the slice reads, with their defaults; a slice takes an unset knob as its default. */
   knobs: Record<string, Json>;
   /** Rate limit dialect: what the engine asks for each call (providers.md: rate limits). */

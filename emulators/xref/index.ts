@@ -7,6 +7,7 @@
 import type { EmulatorDefinition } from '../engine/definition.ts';
 import { hexId } from '../engine/ids.ts';
 import { xrefRest } from './rest.ts';
+import { xrefWebhooks } from './webhooks.ts';
 
 export const xref: EmulatorDefinition = {
   name: 'xref',
@@ -56,6 +57,7 @@ export const xref: EmulatorDefinition = {
     notReady: 'the emulator marks it so that lists show both kinds; nothing is refused.',
     announced: false,
   },
+  webhooks: xrefWebhooks,
   knobs: {
     own: [
       {
@@ -86,6 +88,10 @@ export const xref: EmulatorDefinition = {
     { topic: 'token', text: 'Connecting again gives another token with the same account id; the old one stays alive.' },
     { topic: 'disconnect', text: 'The account’s user can disconnect too, and the app is told.' },
     { topic: 'api', text: 'The whole API except POST /auth is invented; Bearer gets 401; 429 comes with Retry-After.' },
+    {
+      topic: 'webhooks',
+      text: 'Everything about webhooks except that there are some: names, payloads, the header X-Xref-Signature (hex HMAC-SHA256 of the body, key: the client secret), the schedule of tries.',
+    },
   ],
   accounts: [
     {

@@ -6,6 +6,7 @@
 import { createHandle, isoSeconds, RestFault } from '../engine/rest-routes.ts';
 import type { Account, Json, RestReply, RestSlice, RestTools } from '../engine/types.ts';
 import { advance, listReply, moveRequest, requestRoutes, requestsOf, templatesOf, xrefKnobs } from './rest-requests.ts';
+import { play, plays } from './rest-plays.ts';
 
 function refuse(fault: RestFault, knob: (name: string) => Json | undefined): RestReply {
   const { status, messages, message } = fault;
@@ -95,6 +96,8 @@ export const xrefRest: RestSlice = {
   error: (status, message, knob) => refuse(new RestFault(status, message), knob),
   seed: (account, _users, tools) => seed(account, tools),
   advance,
+  plays,
+  play,
   knobs: xrefKnobs,
   limit: { kind: 'retry-after', perMinute: 120, scope: 'account', body: { error: 'Too many requests' } },
   // Nothing is known about keys: they are ignored.
