@@ -57,10 +57,13 @@ export {
   type Json,
   KnobError,
   type ManualClock,
+  type Play,
   type RateLimitDialect,
   type RecordedRequest,
   startEmulators,
   type User,
+  type Webhook,
+  type WebhookAttempt,
 } from '../emulators/index.ts';
 
 /** One emulator with a server of its own. */
