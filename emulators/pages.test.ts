@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser, noBrowser } from '../test/support/browser.ts';
 import { EMULATOR_NAMES, type EmulatorHandle, type Emulators, startEmulators } from './index.ts';
 
 let emulators: Emulators;
@@ -9,7 +10,7 @@ let checkr: EmulatorHandle;
 let app: Server;
 let callback: string;
 let authorizeUrl: string;
-let browser: Browser;
+let browser: Browser | undefined;
 
 beforeAll(async () => {
   // The app hands the customer on to a third origin, as a platform behind it may do.
@@ -29,20 +30,10 @@ beforeAll(async () => {
   checkr = emulators.get('checkr');
   const { clientId } = checkr.registerApp({ name: 'Shiftly', redirectUri: callback });
   authorizeUrl = `${checkr.url}/authorize/${clientId}?state=s1`;
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-    ],
-  });
+  if (noBrowser === undefined) browser = await launchBrowser();
 });
 afterAll(async () => {
-  await browser.close();
+  await browser?.close();
   await emulators.close();
   app.closeAllConnections();
   await new Promise((resolve) => app.close(resolve));
@@ -52,7 +43,7 @@ async function withPage(
   options: Parameters<Browser['newContext']>[0],
   use: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const context = await browser.newContext(options);
+  const context = await (browser as Browser).newContext(options);
   try {
     await use(await context.newPage());
   } finally {
@@ -60,7 +51,7 @@ async function withPage(
   }
 }
 
-describe('pages in a real browser', () => {
+describe.skipIf(noBrowser !== undefined)('pages in a real browser', () => {
   it('leads through sign-in and consent to the app without JavaScript', async () => {
     await withPage({ javaScriptEnabled: false }, async (page) => {
       await page.goto(authorizeUrl);

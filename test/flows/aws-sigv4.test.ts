@@ -207,8 +207,13 @@ describe('an AWS role', () => {
   });
 
   it('demands the external id where the integration says so', async () => {
+    // At the node that is asked afterwards: the other one would tell it a moment later.
     const change = (rule: string) =>
-      app.api('PATCH', '/integrations/s3', { integration_config: { service: 's3', external_id: rule } });
+      fetch(`${node.url}/integrations/s3`, {
+        method: 'PATCH',
+        headers: { authorization: `Bearer ${app.apiKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ integration_config: { service: 's3', external_id: rule } }),
+      });
     const role = { role_arn: ROLE };
     const attempt = async (body: object, defaults?: object) => {
       const session = defaults && { integrations_config_defaults: { s3: { connection_config: defaults } } };

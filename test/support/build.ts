@@ -98,7 +98,7 @@ export async function buildCore(
       clock,
       emulatorUrl: () => undefined,
     });
-    const connections = createConnections({ db, clock, log });
+    const connections = createConnections({ db, clock, log, vault });
     const spoolDir = of.spoolDir ?? join(directory, `spool-${nodes.length}`);
     const shared = { db, clock, log, vault, upstream, integrations, connections, activity, killPoints };
     const credentials = createCredentials({

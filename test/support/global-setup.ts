@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { silentLog } from '../../src/base/log.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { migrate, openDatabase, startEmbeddedPostgres } from '../../src/platform/postgres/index.ts';
+import { useMemoryFolder } from './memory-folder.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,6 +22,7 @@ const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
  * instead; its user must be allowed to create databases.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const forgetMemoryFolder = await useMemoryFolder();
   const given = process.env.HAWSER_TEST_DATABASE_URL;
   const server = given === undefined ? await startTemporary() : { url: given, close: async () => {} };
   const template = `hawser_template_${process.pid}`;
@@ -40,6 +42,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (given !== undefined) await admin.query(`DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
     await admin.close();
     await server.close();
+    await forgetMemoryFolder();
   };
 }
 

@@ -236,7 +236,8 @@ async function dump(app: TestApp, world: World): Promise<string> {
     const rows = await app.db.query(
       `SELECT 1 FROM environment e WHERE e.name = $1 AND (
          EXISTS (SELECT FROM run WHERE environment_id = e.id AND state IN ('queued', 'running')) OR
-         EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()))`,
+         EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()) OR
+         EXISTS (SELECT FROM event WHERE environment_id = e.id AND NOT is_handled))`,
       [world.name],
     );
     return rows.length === 0;

@@ -111,6 +111,7 @@ export function aConnection(over: Partial<Connection> = {}): Connection {
     tags: {},
     endUserId: undefined,
     accountId: undefined,
+    grantOf: undefined,
     webhookUrlOverride: undefined,
     lastGoodCallAt: undefined,
     lastFetchedAt: undefined,

@@ -1,7 +1,8 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { lstatSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StartupError } from '../../../base/errors.ts';
 import { silentLog } from '../../../base/log.ts';
@@ -305,11 +306,9 @@ describe('refusals', () => {
   });
 });
 
-/** The package as npm unpacks it: without links. */
+/** The package as npm unpacks it: without links. Node's own copy takes ten times as long. */
 async function copyPackage(to: string): Promise<void> {
-  await cp(PACKAGE, to, {
-    recursive: true,
-    verbatimSymlinks: true,
-    filter: (path) => !path.endsWith('.a') && !lstatSync(path).isSymbolicLink(),
-  });
+  const run = promisify(execFile);
+  await run('cp', ['-r', PACKAGE, to]);
+  await run('find', [to, '-type', 'l', '-delete']);
 }
