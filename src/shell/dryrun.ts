@@ -1,11 +1,14 @@
 /** Tries code that came over the API for one connection. Provider calls are real; nothing is stored here. */
 import type { Connections } from '../features/connections/index.ts';
 import { connectionToWire, credentialToWire, type Credentials } from '../features/credentials/index.ts';
+import type { Environments } from '../features/environments/index.ts';
 import { functionErrors, type Dryrun, type DryrunRequest } from '../features/functions/index.ts';
-import type { Integration } from '../features/integrations/index.ts';
+import { integrationToWire, type Integration } from '../features/integrations/index.ts';
 import type { ScriptCalls } from '../features/proxy/index.ts';
+import type { Runs } from '../features/runs/index.ts';
 import { randomId } from '../base/ids.ts';
-import type { ProxyCall, Sandbox } from '../platform/sandbox/index.ts';
+import type { ProxyCall, Sandbox, SandboxResult } from '../platform/sandbox/index.ts';
+import { runChecked } from './project/checked.ts';
 import { hostOf, inMemory, type Effects } from './project/hosts.ts';
 
 /** As long as an action may take. */
@@ -16,6 +19,9 @@ export interface DryrunDeps {
   calls: ScriptCalls;
   connections: Pick<Connections, 'byPublicId'>;
   credentials: Pick<Credentials, 'live'>;
+  environments: Pick<Environments, 'byId'>;
+  runs: Pick<Runs, 'variables'>;
+  serverUrl: () => string;
 }
 
 export function createDryrun(deps: DryrunDeps): Dryrun {
@@ -27,7 +33,7 @@ export function createDryrun(deps: DryrunDeps): Dryrun {
 }
 
 async function perform(
-  { sandbox, calls, credentials }: DryrunDeps,
+  { sandbox, calls, credentials, environments, runs, serverUrl }: DryrunDeps,
   environmentId: number,
   integration: Integration,
   { id, connectionId }: { id: number; connectionId: string },
@@ -54,37 +60,48 @@ async function perform(
       });
       return request.metadata === undefined ? wire : { ...wire, metadata: request.metadata };
     },
-    getIntegration: () => ({ unique_key: integration.uniqueKey, provider: integration.provider.name }),
-    getEnvironmentVariables: () => [],
+    getIntegration: () => integrationToWire(integration, serverUrl()),
+    getEnvironmentVariables: () => runs.variables.list(environmentId),
     triggerAction: (key: string, other: string, name: string) => {
       effects.lines.push(`would run the action ${name} of ${key}, connection ${other}`);
       return null;
     },
   });
-  const result = await sandbox.run({
-    environmentId,
-    bundle: { hash: `dryrun-${randomId()}`, code: fn.code.js },
-    entry: 'exec',
-    input: request.input ?? null,
-    context: {
-      kind: fn.kind,
-      name: fn.name,
-      connectionId,
-      providerConfigKey: integration.uniqueKey,
-      provider: integration.provider.name,
-      environmentName: '',
+  const environment = await environments.byId(environmentId);
+  const { paginate } = integration.provider.api;
+  const work = (): Promise<SandboxResult> =>
+    sandbox.run({
       environmentId,
-      nangoConnectionId: id,
-      runId: 'dryrun',
-      isCLI: true,
-      loggerLevel: 'debug',
-      ...(fn.kind === 'sync' && { syncId: 'dryrun', variant: 'base', models: fn.definition.models }),
-      ...(request.lastSyncDate !== undefined && { lastSyncDate: request.lastSyncDate }),
-    },
-    limits: { timeoutMs: DRYRUN_TIMEOUT_MS },
-    host,
-    alone: true,
-  });
+      bundle: { hash: `dryrun-${randomId()}`, code: fn.code.js },
+      entry: 'exec',
+      input: request.input ?? null,
+      context: {
+        kind: fn.kind,
+        name: fn.name,
+        connectionId,
+        providerConfigKey: integration.uniqueKey,
+        provider: integration.provider.name,
+        environmentName: environment?.name ?? '',
+        environmentId,
+        nangoConnectionId: id,
+        runId: 'dryrun',
+        isCLI: true,
+        loggerLevel: 'debug',
+        attributes: fn.definition.attributes,
+        ...(paginate !== undefined && { paginate: { ...paginate } }),
+        ...(fn.kind === 'sync' && {
+          syncId: 'dryrun',
+          variant: 'base',
+          models: fn.definition.models,
+          trackDeletes: fn.definition.trackDeletes,
+        }),
+        ...(request.lastSyncDate !== undefined && { lastSyncDate: request.lastSyncDate }),
+      },
+      limits: { timeoutMs: DRYRUN_TIMEOUT_MS },
+      host,
+      alone: true,
+    });
+  const result = await runChecked(fn, request.input, work);
   if (!result.ok) {
     const { code, message, payload, upstream } = result.error;
     throw functionErrors.fail('dryrun_error', { message, payload: { code, payload, upstream, log: effects.lines } });

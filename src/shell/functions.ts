@@ -3,6 +3,7 @@ import type { Route } from '../base/route.ts';
 import type { Config } from '../config.ts';
 import { actionRoutes, createActions } from '../features/actions/index.ts';
 import { createFunctions, createFunctionTasks, functionRoutes } from '../features/functions/index.ts';
+import type { Integration } from '../features/integrations/index.ts';
 import { createScriptCalls } from '../features/proxy/index.ts';
 import { createRecords, recordRoutes } from '../features/records/index.ts';
 import { createRuns, runRoutes, type RunLimits } from '../features/runs/index.ts';
@@ -37,6 +38,8 @@ export async function createFunctionServices(
     nodeId: string;
     serverUrl: () => string;
     runLimits?: Partial<RunLimits> | undefined;
+    /** Where the provider sends its webhooks; undefined when it sends none. */
+    webhookUrl: (integration: Integration) => Promise<string | undefined>;
   },
 ) {
   const { clock, log, db, environments, integrations, connections, credentials } = core;
@@ -65,17 +68,18 @@ export async function createFunctionServices(
     ...(options.runLimits !== undefined && { limits: options.runLimits }),
     serverUrl: options.serverUrl,
     syncControl: () => scriptSyncControl(syncs),
-    webhookUrl: () => undefined,
+    webhookUrl: (integration) => options.webhookUrl(integration),
   });
   const actions = createActions({ db, clock, log, integrations, connections, credentials, functions, runs });
   const syncs = createSyncs({ db, clock, log, connections, integrations, functions, records, runs, killPoints });
-  return { records, functions, tasks, sandbox, calls, runs, actions, syncs };
+  const { serverUrl } = options;
+  const dryrun = createDryrun({ sandbox, calls, connections, credentials, environments, runs, serverUrl });
+  return { records, functions, tasks, sandbox, calls, dryrun, runs, actions, syncs };
 }
 
 export function functionServiceRoutes(core: CoreServices, services: FunctionServices): Route[] {
-  const { db, clock, integrations, connections, credentials } = core;
-  const { records, functions, tasks, sandbox, calls, runs, actions, syncs } = services;
-  const dryrun = createDryrun({ sandbox, calls, connections, credentials });
+  const { db, clock, integrations, connections } = core;
+  const { records, functions, tasks, sandbox, dryrun, runs, actions, syncs } = services;
   return [
     ...recordRoutes({ records, integrations, connections }),
     ...functionRoutes({ functions, integrations, remote: { sandbox, tasks, clock, dryrun } }),
@@ -94,11 +98,11 @@ const ACCEPTANCE_INTERVAL_MS = 1_000;
  */
 export function startFunctionServices(
   core: Pick<CoreServices, 'clock' | 'recovery'>,
-  { records, runs, syncs }: Pick<FunctionServices, 'records' | 'runs' | 'syncs'>,
+  { records, runs, syncs, inbound }: Pick<FunctionServices, 'records' | 'runs' | 'syncs'> & Pick<Services, 'inbound'>,
 ): () => Promise<void> {
   let stops: (() => Promise<void>)[] = [];
   const begin = (): void => {
-    stops = [syncs.startSchedules(), runs.start(), records.start()];
+    stops = [inbound.start(), syncs.startSchedules(), runs.start(), records.start()];
   };
   let stopWatching: (() => void) | undefined;
   if (core.recovery.isQuarantined()) {

@@ -11,6 +11,27 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
+const SURROUNDINGS = `import { createAction } from 'nango';
+import * as z from 'zod';
+export default createAction({
+  description: 'Looks around.',
+  input: z.void(),
+  output: z.any(),
+  exec: async (nango) => {
+    let packages = 0;
+    // One a page: only who knows how the provider pages finds them all.
+    for await (const page of nango.paginate({ endpoint: '/v1/packages', params: { per_page: 1 } })) packages += page.length;
+    const integration = await nango.getIntegration();
+    return {
+      environment: nango.environmentName,
+      variables: await nango.getEnvironmentVariables(),
+      key: integration.unique_key,
+      packages,
+    };
+  },
+});
+`;
+
 const ACTION = `import { createAction } from 'nango';
 import * as z from 'zod';
 export default createAction({
@@ -74,6 +95,24 @@ describe('remote functions', () => {
     expect(template.status).toBe(501);
   });
 
+  it('a dry run pages as the provider does, and sees the environment', async () => {
+    await app.services.runs.variables.set(1, 'TEAM', 'red');
+    const asked = await app.api('POST', '/functions/dryruns', {
+      integration_id: 'checkr-partner',
+      function_type: 'action',
+      code: SURROUNDINGS,
+      connection_id: connectionId,
+    });
+    const done = await ended(`/functions/dryruns/${asked.body.id}`);
+    expect(done['error']).toBeUndefined();
+    expect(done['result']).toMatchObject({
+      environment: 'dev',
+      variables: [{ name: 'TEAM', value: 'red' }],
+      key: 'checkr-partner',
+      packages: 4,
+    });
+  });
+
   it('a dry run calls the provider, stores nothing and tells its outcome, to its own environment only', async () => {
     const body = {
       integration_id: 'checkr-partner',
@@ -97,6 +136,11 @@ describe('remote functions', () => {
     expect(await ended(`/functions/dryruns/${failed.body.id}`)).toMatchObject({
       status: 'failed',
       error: { code: 'dryrun_error', payload: { code: 'action_script_runtime_error', payload: { message: 'No.' } } },
+    });
+    const unfit = await app.api('POST', '/functions/dryruns', { ...body, input: { note: 7 } });
+    expect(await ended(`/functions/dryruns/${unfit.body.id}`)).toMatchObject({
+      status: 'failed',
+      error: { payload: { code: 'invalid_action_input', payload: [{ path: ['note'] }] } },
     });
     const nobody = await app.api('POST', '/functions/dryruns', { ...body, connection_id: 'nobody' });
     expect([nobody.status, nobody.body.error.code]).toEqual([404, 'connection_not_found']);

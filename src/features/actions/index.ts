@@ -9,4 +9,5 @@
 export type { Actions, ActionsDeps, ActionTarget, TriggerOptions } from './model.ts';
 export { actionErrors } from './errors.ts';
 export { createActions } from './service.ts';
+export { createActionSchemas } from './schema.ts';
 export { actionRoutes, type ActionRouteDeps } from './routes/index.ts';

@@ -10,11 +10,14 @@ const SCHEMAS_MAX = 1_000;
 /** More say nothing new. */
 const ISSUES_MAX = 50;
 
+/** What names one version of a function, and how it is declared. */
+export type CheckedFunction = Pick<DeployedFunction, 'environmentId' | 'id' | 'version' | 'codeHash' | 'definition'>;
+
 export interface ActionSchemas {
   /** Errors: `invalid_action_input`, `action_schema_unusable`. */
-  checkInput(fn: DeployedFunction, input: unknown): void;
+  checkInput(fn: CheckedFunction, input: unknown): void;
   /** Errors: `invalid_action_output`, `action_schema_unusable`. */
-  checkOutput(fn: DeployedFunction, output: unknown): void;
+  checkOutput(fn: CheckedFunction, output: unknown): void;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface ActionSchemas {
 export function createActionSchemas(): ActionSchemas {
   const known = new LRUCache<string, { schema: z.ZodType | undefined }>({ max: SCHEMAS_MAX });
 
-  function schemaOf(fn: DeployedFunction, model: string | undefined): z.ZodType | undefined {
+  function schemaOf(fn: CheckedFunction, model: string | undefined): z.ZodType | undefined {
     const { jsonSchema } = fn.definition;
     if (model === undefined || jsonSchema === undefined || !Object.hasOwn(jsonSchema.definitions, model))
       return undefined;
@@ -44,7 +47,7 @@ export function createActionSchemas(): ActionSchemas {
     return found.schema;
   }
 
-  function check(fn: DeployedFunction, part: 'input' | 'output', value: unknown): void {
+  function check(fn: CheckedFunction, part: 'input' | 'output', value: unknown): void {
     if (!isChecked(fn, part)) return;
     const { definition } = fn;
     const schema = schemaOf(fn, part === 'input' ? definition.input : definition.models[0]);
@@ -66,7 +69,7 @@ export function createActionSchemas(): ActionSchemas {
   };
 }
 
-function isChecked(fn: DeployedFunction, part: 'input' | 'output'): boolean {
+function isChecked(fn: CheckedFunction, part: 'input' | 'output'): boolean {
   const { validation } = fn.definition.metadata;
   return validation === undefined || validation === part || !(validation === 'off' || isPart(validation));
 }

@@ -5,8 +5,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StartupError } from '../../base/errors.ts';
 import type { Compiled } from '../../features/functions/index.ts';
+import { createProviders } from '../../features/providers/index.ts';
 import type { Sandbox, SandboxResult } from '../../platform/sandbox/index.ts';
 import type { Client } from '../cli/client.ts';
+import { runChecked } from './checked.ts';
 import { CLI_ENVIRONMENT_ID } from './compile.ts';
 import { liveHost, replayHost, type Effects, type Host } from './hosts.ts';
 import { canonical, type Recording } from './recording.ts';
@@ -51,7 +53,10 @@ export function pickFunction(
   return only;
 }
 
-/** Runs against a connection of the server. Nothing is stored; what the script sends to the provider is really sent. */
+/**
+ * Runs against a connection of the server. Nothing is stored; what the script sends to the provider is really sent.
+ * Input and output of an action are checked as the server checks them.
+ */
 export async function dryrun(
   sandbox: Sandbox,
   client: Client,
@@ -70,7 +75,9 @@ export async function dryrun(
     checkpoint: options.checkpoint,
     metadata: options.metadata,
   };
-  const result = await run(sandbox, fn, options, connection, liveHost(client, target, effects));
+  const result = await runChecked(fn, options.input, () =>
+    run(sandbox, fn, options, connection, liveHost(client, target, effects)),
+  );
   const { recording } = effects;
   if (options.input !== undefined) recording.input = options.input;
   if (options.lastSyncDate !== undefined) recording.nango['lastSyncDate'] = options.lastSyncDate;
@@ -86,6 +93,7 @@ function run(
   connection: { id: number; provider: string },
   host: Host,
 ): Promise<SandboxResult> {
+  const paginate = createProviders().get(connection.provider)?.api.paginate;
   return sandbox.run({
     environmentId: CLI_ENVIRONMENT_ID,
     bundle: { hash: createHash('sha256').update(fn.code.js).digest('hex'), code: fn.code.js },
@@ -104,6 +112,7 @@ function run(
       isCLI: true,
       loggerLevel: 'debug',
       attributes: fn.definition.attributes,
+      ...(paginate !== undefined && { paginate: { ...paginate } }),
       ...(fn.kind === 'sync' && {
         syncId: 'dryrun',
         variant: options.variant ?? 'base',
