@@ -21,6 +21,7 @@ import {
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
+import { createOutbound, type OutboundDeps } from '../features/outbound/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
 import { registerProxy } from '../features/proxy/index.ts';
 import type { RunLimits } from '../features/runs/index.ts';
@@ -51,6 +52,8 @@ export interface HawserOptions {
   devRoutes?: (services: Services) => Route[];
   /** For tests: kill points that are armed later, a known name, shorter times. */
   refresh?: Partial<Pick<CredentialsDeps, 'killPoints' | 'nodeId' | 'times'>>;
+  /** For tests: when deliveries are looked for, and how far their time is moved. */
+  outbound?: Partial<Pick<OutboundDeps, 'limits' | 'shiftMs'>>;
   /** For tests: shorter times of runs. */
   runLimits?: Partial<RunLimits> | undefined;
 }
@@ -109,7 +112,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     emulatorUrl: () => emulatorUrl,
     onEmulated: options.onEmulated,
   });
-  const connections = createConnections({ db, clock, log });
+  const connections = createConnections({ db, clock, log, vault });
   const credentials = await createCredentials({
     db,
     clock,
@@ -162,6 +165,19 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connectFrameAncestors: config.frameAncestors,
     events,
   });
+  const outbound = createOutbound({
+    db,
+    clock,
+    log,
+    upstream,
+    environments,
+    integrations,
+    connections,
+    killPoints: options.refresh?.killPoints ?? killPoints,
+    nodeId: options.refresh?.nodeId ?? nodeId,
+    isQuarantined,
+    ...options.outbound,
+  });
   const core = {
     clock,
     log,
@@ -176,6 +192,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     credentials,
     disconnect,
     connect,
+    outbound,
     publicUrl,
   };
   const ran = await createFunctionServices(core, {
@@ -280,6 +297,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
   const stopFunctions = startFunctionServices(services, services);
+  const stopOutbound = services.outbound.start();
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
     connect.sweep().catch((error: unknown) => log.warn('sweep of connect flows failed', { error: errorText(error) }));
   });
@@ -294,6 +312,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
       closing ??= (async () => {
         stopSweep();
         await stopFunctions();
+        await stopOutbound();
         stopCredentials();
         await stopDisconnects();
         await sockets.close();

@@ -315,7 +315,7 @@ async function createObserver(url: string, key: string, providers: ChaosProvider
     providers: createProviders(),
     emulatorUrl: () => undefined,
   });
-  const connections = createConnections(shared);
+  const connections = createConnections({ ...shared, vault });
   const more = { ...shared, vault, upstream, integrations, connections, activity, killPoints: noKillPoints };
   const spoolDir = join(tmpdir(), 'hawser-chaos-observer-has-none');
   const credentials = createCredentials({ ...more, nodeId: 'observer', spoolDir });

@@ -60,8 +60,8 @@ function comparable({ recovery, node_keyring, refresh_pace, hawser_migration, ..
 describe('backup and restore', () => {
   it('brings back every row of every table, and sequences go on', async () => {
     await stage.site.db.query(
-      `INSERT INTO event (environment_id, type, payload)
-       SELECT 1, 'test', jsonb_build_object('text', repeat(E'tab\\t line\\n back\\\\ null\\u0001 ü 🚢 ', 40), 'n', n)
+      `INSERT INTO event (environment_id, type, is_handled, payload)
+       SELECT 1, 'test', true, jsonb_build_object('text', repeat(E'tab\\t line\\n back\\\\ null\\u0001 ü 🚢 ', 40), 'n', n)
        FROM generate_series(1, 3000) n`,
     );
     const file = join(stage.directory, 'whole.hawser');

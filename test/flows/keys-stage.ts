@@ -176,6 +176,7 @@ export async function fill(hawser: Hawser, stage: KeyStage, name: string, connec
      VALUES ($1, $2, 'dryrun', 'success', 'generic', 'action', $3)`,
     [environmentId, taskId, await seal(vault, environmentId, 'function_task', taskId, 'result_sealed')],
   );
+  await insertOutbound(stage, vault, environmentId);
   const written = { environmentId, connectionId: first.id, model: 'Person', syncId: 1, generation: 1 };
   await records.write({ ...written, action: 'save', records: [{ id: '1', name: 'secret of record' }] });
   const leaving = await upsert('leaving');
@@ -189,6 +190,40 @@ export async function fill(hawser: Hawser, stage: KeyStage, name: string, connec
     connectionIds: ['customer-0', ...rows.map((_, at) => `customer-${at + 1}`)],
     integrationKey: 'generic',
   };
+}
+
+/** An endpoint amid a rotation of its secret, an event sent to it, and what it answered. */
+async function insertOutbound(stage: Pick<KeyStage, 'db'>, vault: Vault, environmentId: number): Promise<void> {
+  const place = (table: string, row: string, column: string) => seal(vault, environmentId, table, row, column);
+  const endpointId = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO endpoint (environment_id, id, role, url, secret_sealed, previous_secret_sealed, state, disabled_reason)
+     VALUES ($1, $2, 'primary', 'https://app.example.com/', $3, $4, 'disabled', 'by_hand')`,
+    [
+      environmentId,
+      endpointId,
+      await place('endpoint', endpointId, 'secret_sealed'),
+      await place('endpoint', endpointId, 'previous_secret_sealed'),
+    ],
+  );
+  const eventUuid = crypto.randomUUID();
+  const [delivery] = await stage.db.query<{ id: number }>(
+    `WITH e AS (INSERT INTO event (environment_id, uuid, type, payload, sealed, is_handled)
+                VALUES ($1, $2, 'forward', '{}', $3, true) RETURNING id)
+     INSERT INTO delivery (environment_id, event_id, endpoint_id, state) SELECT $1, e.id, $4, 'delivered' FROM e
+     RETURNING id`,
+    [environmentId, eventUuid, await place('event', eventUuid, 'sealed'), endpointId],
+  );
+  await stage.db.query(
+    `INSERT INTO delivery_attempt (environment_id, delivery_id, epoch, at, duration_ms, answer_sealed)
+     VALUES ($1, $2, 3, now(), 1, $3)`,
+    [environmentId, delivery?.id, await place('delivery_attempt', `${delivery?.id}:3`, 'answer_sealed')],
+  );
+  const keyId = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO previous_signing_key (environment_id, id, key_sealed, until) VALUES ($1, $2, $3, now())`,
+    [environmentId, keyId, await place('previous_signing_key', keyId, 'key_sealed')],
+  );
 }
 
 function seal(vault: Vault, environmentId: number, table: string, row: string, column: string): Promise<Buffer> {

@@ -6,7 +6,7 @@
  * same statement; a deleted connection stays as a tombstone.
  */
 export type { Connection, ConnectionState, EndUser, ReauthReason } from './model.ts';
-export { createConnections, type Connections, type UpsertInput } from './service.ts';
+export { createConnections, eventPlace, type Connections, type NewEvent, type UpsertInput } from './service.ts';
 export { connectionErrors } from './errors.ts';
 export { connectionRoutes } from './routes/index.ts';
 export * from './wire.ts';

@@ -173,14 +173,30 @@ export async function softDelete(sql: Sql, environmentId: number, id: number): P
 
 export async function insertEvent(
   sql: Sql,
-  event: { environmentId: number; type: string; connectionId: number | undefined; payload: object },
+  event: {
+    environmentId: number;
+    uuid: string;
+    type: string;
+    connectionId: number | undefined;
+    payload: object;
+    sealed: Buffer | undefined;
+    providerHeaders: Record<string, string> | undefined;
+  },
 ): Promise<void> {
-  await sql.query('INSERT INTO event (environment_id, type, connection_id, payload) VALUES ($1, $2, $3, $4)', [
-    event.environmentId,
-    event.type,
-    event.connectionId ?? null,
-    JSON.stringify(event.payload),
-  ]);
+  await sql.query(
+    `INSERT INTO event (environment_id, uuid, type, connection_id, payload, sealed, provider_headers)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      event.environmentId,
+      event.uuid,
+      event.type,
+      event.connectionId ?? null,
+      JSON.stringify(event.payload),
+      event.sealed ?? null,
+      event.providerHeaders === undefined ? null : JSON.stringify(event.providerHeaders),
+    ],
+    'event-insert',
+  );
 }
 
 export async function upsertEndUser(sql: Sql, environmentId: number, user: EndUser): Promise<void> {

@@ -2,7 +2,8 @@
  * @module features/environments
  *
  * Isolated worlds, their API keys and their data keys. Owns tables `environment`, `api_key`, `data_key`,
- * `node_keyring`; a rotation of keys also rewrites the sealed columns of every other slice (`keys-columns.ts`).
+ * `node_keyring`, `previous_signing_key`; a rotation of keys also rewrites the sealed columns of every other slice
+ * (`keys-columns.ts`).
  * Invariants: an API key is stored only as its hash; a data key only wrapped; with a wrong operator key nothing is
  * written and the process does not start (`sealed`); a data key seals nothing once it is retired, and opens as long as
  * anything needs it.

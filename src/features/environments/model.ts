@@ -69,6 +69,8 @@ export interface Environments {
   list(): Promise<Environment[]>;
   byId(id: number): Promise<Environment | undefined>;
   byName(name: string): Promise<Environment | undefined>;
+  /** By the public id; an unknown one is looked for in the database once a second at most. */
+  byUuid(uuid: string): Promise<Environment | undefined>;
   /** Adds an environment with its data keys and a webhook signing key. Errors: `conflict`. */
   create(options: { name: string; isProduction: boolean }): Promise<Environment>;
   /** Adds an API key: {@link ApiKeys.create}. */
@@ -77,4 +79,8 @@ export interface Environments {
   peekKey(secret: string): Principal | undefined;
   byKey(secret: string): Promise<Principal | undefined>;
   webhookSigningKey(environmentId: number): Promise<string>;
+  /** The key that signs, and during a rotation the one before. */
+  webhookSigningKeys(environmentId: number): Promise<{ current: string; previous: string | undefined }>;
+  /** Makes a new key and resolves to it; the one before is good for `graceMs` more. */
+  rotateWebhookSigningKey(environmentId: number, graceMs: number): Promise<string>;
 }

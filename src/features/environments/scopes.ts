@@ -37,4 +37,11 @@ export const ENVIRONMENT_SCOPES = {
   functionsDryrun: ['environment:functions:dryrun'],
   functionsInvocations: ['environment:functions:invocations'],
   deploy: ['environment:deploy'],
+  /** Ours. */
+  signingKeyRotate: ['environment:webhook_signing_key:rotate'],
+  /** Ours. */
+  endpointsRead: ['environment:endpoints:read'],
+  endpointsWrite: ['environment:endpoints:write'],
+  deliveriesRead: ['environment:deliveries:read'],
+  deliveriesWrite: ['environment:deliveries:write'],
 } as const;

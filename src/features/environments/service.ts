@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
-import { isUuidV4, randomSecret } from '../../base/ids.ts';
+import { isUuidV4, randomId, randomSecret } from '../../base/ids.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Keyring } from '../../platform/keyring/index.ts';
 import type { Database } from '../../platform/postgres/index.ts';
@@ -14,7 +14,8 @@ import {
   selectApiKey,
   selectDataKeys,
   selectEnvironments,
-  selectSigningKey,
+  replaceSigningKey,
+  selectSigningKeys,
   touchApiKey,
   updateSigningKey,
 } from './store.ts';
@@ -27,6 +28,8 @@ const CACHE_TTL_MS = 60_000;
 const CACHED_KEYS_MAX = 10_000;
 /** `last_used_at` is for people: once a minute is enough. */
 const TOUCH_INTERVAL_MS = 60_000;
+/** Between two looks for an environment that another node may have added. */
+const UNKNOWN_INTERVAL_MS = 1_000;
 
 /**
  * Resolves once the operator's key is proven to fit the database.
@@ -47,6 +50,7 @@ export async function createEnvironments(deps: {
   const principals = new LRUCache<string, Principal>({ max: CACHED_KEYS_MAX, ttl: CACHE_TTL_MS });
   const touched = new Map<string, number>();
   let environments: Environment[] | undefined;
+  let lookedAtMs = -Infinity;
   /** Rises with every change: what was read before one is not kept after it. */
   let keyChanges = 0;
   const forgetPrincipals = (): void => {
@@ -77,6 +81,20 @@ export async function createEnvironments(deps: {
     );
   }
 
+  async function signingKeys(environmentId: number): Promise<{ current: string; previous: string | undefined }> {
+    const row = await selectSigningKeys(db, environmentId);
+    if (row === undefined || row.sealed === null) {
+      throw environmentErrors.fail('sealed', { detail: 'no webhook signing key' });
+    }
+    return {
+      current: await vault.open(signingKeyPlace(environmentId), row.sealed),
+      previous:
+        row.previous === null || row.previous_id === null
+          ? undefined
+          : await vault.open(previousKeyPlace(environmentId, row.previous_id), row.previous),
+    };
+  }
+
   return {
     vault,
     apiKeys,
@@ -91,6 +109,16 @@ export async function createEnvironments(deps: {
     async byName(name) {
       environments = undefined;
       return (await list()).find((environment) => environment.name === name);
+    },
+    async byUuid(uuid) {
+      const wanted = uuid.toLowerCase();
+      const found = (await list()).find((environment) => environment.uuid === wanted);
+      const now = clock.monotonicMs();
+      // Strangers may ask for any number of them.
+      if (found !== undefined || now - lookedAtMs < UNKNOWN_INTERVAL_MS) return found;
+      lookedAtMs = now;
+      environments = undefined;
+      return (await list()).find((environment) => environment.uuid === wanted);
     },
     async create(options) {
       const created = await db.transaction(async (tx) => {
@@ -123,14 +151,28 @@ export async function createEnvironments(deps: {
       touch(principal);
       return principal;
     },
-    async webhookSigningKey(environmentId) {
-      const sealed = await selectSigningKey(db, environmentId);
-      if (sealed === undefined) throw environmentErrors.fail('sealed', { detail: 'no webhook signing key' });
-      return vault.open(signingKeyPlace(environmentId), sealed);
+    webhookSigningKey: async (environmentId) => (await signingKeys(environmentId)).current,
+    webhookSigningKeys: signingKeys,
+    async rotateWebhookSigningKey(environmentId, graceMs) {
+      const { current } = await signingKeys(environmentId);
+      const next = randomSecret();
+      const previousId = randomId();
+      const keys = {
+        sealed: await vault.seal(signingKeyPlace(environmentId), next),
+        previousId,
+        previous: await vault.seal(previousKeyPlace(environmentId, previousId), current),
+        previousMs: graceMs,
+      };
+      await db.transaction((tx) => replaceSigningKey(tx, environmentId, keys));
+      return next;
     },
   };
 }
 
 function signingKeyPlace(environmentId: number) {
   return { environmentId, table: 'environment', row: environmentId, column: 'webhook_signing_key_sealed' };
+}
+
+function previousKeyPlace(environmentId: number, id: string) {
+  return { environmentId, table: 'previous_signing_key', row: id, column: 'key_sealed' };
 }

@@ -68,12 +68,38 @@ export async function updateSigningKey(sql: Sql, environmentId: number, sealed: 
   await sql.query('UPDATE environment SET webhook_signing_key_sealed = $2 WHERE id = $1', [environmentId, sealed]);
 }
 
-export async function selectSigningKey(sql: Sql, environmentId: number): Promise<Buffer | undefined> {
-  const rows = await sql.query<{ sealed: Buffer | null }>(
-    'SELECT webhook_signing_key_sealed AS sealed FROM environment WHERE id = $1',
+export interface SigningKeysRow {
+  sealed: Buffer | null;
+  /** Null once its time is over. */
+  previous: Buffer | null;
+  previous_id: string | null;
+}
+
+export async function selectSigningKeys(sql: Sql, environmentId: number): Promise<SigningKeysRow | undefined> {
+  const rows = await sql.query<SigningKeysRow>(
+    `SELECT e.webhook_signing_key_sealed AS sealed, p.key_sealed AS previous, p.id AS previous_id
+     FROM environment e
+     LEFT JOIN previous_signing_key p ON p.environment_id = e.id AND p.until > statement_timestamp()
+     WHERE e.id = $1`,
     [environmentId],
+    'environment-signing-keys',
   );
-  return rows[0]?.sealed ?? undefined;
+  return rows[0];
+}
+
+/** The new key, and the one before it until its time is over. */
+export async function replaceSigningKey(
+  sql: Sql,
+  environmentId: number,
+  keys: { sealed: Buffer; previousId: string; previous: Buffer; previousMs: number },
+): Promise<void> {
+  await updateSigningKey(sql, environmentId, keys.sealed);
+  await sql.query('DELETE FROM previous_signing_key WHERE environment_id = $1', [environmentId]);
+  await sql.query(
+    `INSERT INTO previous_signing_key (environment_id, id, key_sealed, until)
+     VALUES ($1, $2, $3, statement_timestamp() + $4::float8 * interval '1 millisecond')`,
+    [environmentId, keys.previousId, keys.previous, keys.previousMs],
+  );
 }
 
 /** Oldest first within an environment. */

@@ -19,6 +19,7 @@ export const SLICES = [
   'runs',
   'actions',
   'syncs',
+  'outbound',
 ];
 
 /** What each part of the tree may import, beside itself. `src/shell` is the edge: it puts everything together. */

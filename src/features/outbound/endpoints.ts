@@ -1,0 +1,154 @@
+/** Endpoints as people manage them. */
+import { randomId } from '../../base/ids.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
+import { CONTRACT_KINDS } from './kinds.ts';
+import { DEFAULT_SETTINGS } from './audience.ts';
+import { outboundErrors } from './errors.ts';
+import { ENDPOINTS_MAX } from './limits.ts';
+import type { Endpoint, EndpointRole, OutboundDeps, OutboundSettings } from './model.ts';
+import { newSecret, openSecrets, sealSecret } from './secrets.ts';
+import {
+  countEndpoints,
+  deleteEndpoint,
+  insertEndpoint,
+  releaseDeliveries,
+  replaceSecret,
+  selectEndpoint,
+  selectEndpoints,
+  selectSettings,
+  toEndpoint,
+  updateEndpoint,
+  upsertSettings,
+} from './store.ts';
+
+export interface NewEndpoint {
+  url: string;
+  description?: string | undefined;
+  /** Default: every kind but the feed of records. */
+  kinds?: string[] | undefined;
+  role?: Exclude<EndpointRole, 'override'> | undefined;
+}
+
+export interface EndpointChange {
+  url?: string | undefined;
+  description?: string | undefined;
+  /** Null: every kind. */
+  kinds?: string[] | null | undefined;
+  /** True forgets its failures and sends what has waited. */
+  enabled?: boolean | undefined;
+}
+
+export interface SettingsChange extends Partial<OutboundSettings> {
+  /** Empty removes the endpoint. */
+  primaryUrl?: string | undefined;
+  secondaryUrl?: string | undefined;
+}
+
+export interface Endpoints {
+  list(environmentId: number): Promise<Endpoint[]>;
+  /** Errors: `unknown_endpoint`. */
+  get(environmentId: number, id: string): Promise<Endpoint>;
+  /** Errors: `too_many_endpoints`, `endpoint_exists`, and those of the egress guard. */
+  add(environmentId: number, endpoint: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }>;
+  /** Errors: `unknown_endpoint`, and those of the egress guard. */
+  change(environmentId: number, id: string, change: EndpointChange): Promise<Endpoint>;
+  /** With everything that waits for it. Errors: `unknown_endpoint`. */
+  remove(environmentId: number, id: string): Promise<void>;
+  /** The secrets that sign now, the newest first. Errors: `unknown_endpoint`. */
+  secrets(environmentId: number, id: string): Promise<string[]>;
+  /** The secret before signs as well for `graceMs`. Errors: `unknown_endpoint`. */
+  rotate(environmentId: number, id: string, graceMs: number): Promise<{ endpoint: Endpoint; secret: string }>;
+  /** Sends an event of kind `endpoint.test`. Errors: `unknown_endpoint`, `endpoint_disabled`. */
+  test(environmentId: number, id: string): Promise<void>;
+  settings(sql: Sql, environmentId: number): Promise<OutboundSettings>;
+  changeSettings(environmentId: number, change: SettingsChange): Promise<void>;
+}
+
+export function createEndpoints(deps: OutboundDeps): Endpoints {
+  const { db, upstream } = deps;
+  const { vault } = deps.environments;
+
+  async function rowOf(environmentId: number, id: string) {
+    const row = await selectEndpoint(db, environmentId, id);
+    if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
+    return row;
+  }
+
+  async function add(environmentId: number, given: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }> {
+    await upstream.check(new URL(given.url));
+    if ((await countEndpoints(db, environmentId)) >= ENDPOINTS_MAX) throw outboundErrors.fail('too_many_endpoints');
+    const id = randomId();
+    const secret = newSecret();
+    const row = await insertEndpoint(db, {
+      environmentId,
+      id,
+      role: given.role ?? 'additional',
+      url: given.url,
+      description: given.description,
+      kinds: given.kinds,
+      secretSealed: await sealSecret(vault, { environmentId, id }, secret),
+    });
+    if (row === undefined) throw outboundErrors.fail('endpoint_exists');
+    return { endpoint: toEndpoint(row), secret };
+  }
+
+  async function change(environmentId: number, id: string, values: EndpointChange): Promise<Endpoint> {
+    if (values.url !== undefined) await upstream.check(new URL(values.url));
+    const row = await db.transaction(async (tx) => {
+      const updated = await updateEndpoint(tx, { environmentId, id, ...values });
+      if (values.enabled === true) await releaseDeliveries(tx, environmentId, id);
+      return updated;
+    });
+    if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
+    return toEndpoint(row);
+  }
+
+  async function remove(environmentId: number, id: string): Promise<void> {
+    if (!(await deleteEndpoint(db, environmentId, id))) throw outboundErrors.fail('unknown_endpoint');
+  }
+
+  /** One of the two URLs of the wire contract: made, changed, or removed by an empty text. */
+  async function setUrl(environmentId: number, role: 'primary' | 'secondary', url: string | undefined): Promise<void> {
+    if (url === undefined) return;
+    const existing = (await selectEndpoints(db, environmentId)).find((row) => row.role === role);
+    if (existing !== undefined) {
+      if (url === '') await remove(environmentId, existing.id);
+      else if (url !== existing.url) await change(environmentId, existing.id, { url, enabled: true });
+    } else if (url !== '') await add(environmentId, { url, role, kinds: [...CONTRACT_KINDS] });
+  }
+
+  return {
+    list: async (environmentId) => (await selectEndpoints(db, environmentId, { overrides: true })).map(toEndpoint),
+    get: async (environmentId, id) => toEndpoint(await rowOf(environmentId, id)),
+    add,
+    change,
+    remove,
+    secrets: async (environmentId, id) => openSecrets(vault, await rowOf(environmentId, id)),
+    async rotate(environmentId, id, graceMs) {
+      const before = (await openSecrets(vault, await rowOf(environmentId, id)))[0] as string;
+      const secret = newSecret();
+      const row = await replaceSecret(db, {
+        environmentId,
+        id,
+        sealed: await sealSecret(vault, { environmentId, id }, secret),
+        previous: await sealSecret(vault, { environmentId, id }, before, 'previous_secret_sealed'),
+        previousMs: graceMs,
+      });
+      if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
+      return { endpoint: toEndpoint(row), secret };
+    },
+    async test(environmentId, id) {
+      const row = await rowOf(environmentId, id);
+      if (row.state === 'disabled') throw outboundErrors.fail('endpoint_disabled');
+      await deps.connections.writeEvent(db, { environmentId, type: 'endpoint.test', payload: { endpointId: id } });
+    },
+    settings: async (sql, environmentId) => (await selectSettings(sql, environmentId)) ?? DEFAULT_SETTINGS,
+    async changeSettings(environmentId, { primaryUrl, secondaryUrl, ...switches }) {
+      await setUrl(environmentId, 'primary', primaryUrl);
+      await setUrl(environmentId, 'secondary', secondaryUrl);
+      if (Object.keys(switches).length === 0) return;
+      const before = (await selectSettings(db, environmentId)) ?? DEFAULT_SETTINGS;
+      await upsertSettings(db, environmentId, { ...before, ...switches });
+    },
+  };
+}
