@@ -2,6 +2,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** What `scripts/build-start.ts` makes the one file of. */
+export const MADE_FROM = ['src', 'catalogue', 'emulators', 'sdk', 'package.json', 'package-lock.json'];
+
 /**
  * True when `made` is there and nothing at `sources` (files, and folders with all below them) changed since. A folder
  * changes when a file comes, goes or gets another name. Reads a few hundred entries: some milliseconds.

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { isFresh } from './fresh.js';
+import { isFresh, MADE_FROM } from './fresh.js';
 
 const MINIMUM = [22, 19];
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -14,8 +14,7 @@ const built = at('dist/src/main.js');
 const source = at('src/main.ts');
 const oneFile = at('node_modules/.cache/hawser/start.mjs');
 const brought = at('node_modules/node/bin/node');
-const madeFrom = ['src', 'catalogue', 'emulators', 'sdk', 'package.json', 'package-lock.json'].map(at);
-const entry = !existsSync(source) ? built : isFresh(oneFile, madeFrom) ? oneFile : source;
+const entry = !existsSync(source) ? built : isFresh(oneFile, MADE_FROM.map(at)) ? oneFile : source;
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const fits = major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1]);

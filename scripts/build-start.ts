@@ -25,7 +25,7 @@ const keepPlaces: Plugin = {
 mkdirSync(FOLDER, { recursive: true });
 await build({
   entryPoints: [`${ROOT}src/main.ts`],
-  outfile: `${FOLDER}/start.new.mjs`,
+  outfile: `${FOLDER}/start.${process.pid}.mjs`,
   bundle: true,
   platform: 'node',
   target: 'node22',
@@ -40,4 +40,4 @@ await build({
   },
 });
 // A start that happens meanwhile sees the old file or the new one.
-renameSync(`${FOLDER}/start.new.mjs`, `${FOLDER}/start.mjs`);
+renameSync(`${FOLDER}/start.${process.pid}.mjs`, `${FOLDER}/start.mjs`);
