@@ -45,6 +45,24 @@ const provider = {
     kind: 'unsupported',
     customerMustDo: 'Checkbook has no revocation call: remove the app under Settings → Developer in Checkbook.',
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      parts: { signature: 'signature', nonce: 'nonce' },
+      // Nothing between them.
+      signed: '${body}${nonce}',
+      secrets: ['integration'],
+    },
+    // CHECK, INVOICE or PREFUND_ACCOUNT: what the thin event is about.
+    type: { paths: ['type'] },
+    // Neither event id nor account: a check is found by the id under which a sync has stored it.
+    route: [{ from: { paths: ['id'] }, by: 'record' }],
+    setup:
+      'Set the webhook key of the developer settings as the webhook secret. Events name no account: give each connection its own webhook URL, or sync the checks.',
+  },
   emulator: 'checkbook',
   gotchas: [
     'Real money: send an `Idempotency-Key` with every POST. The same key with another body makes a second check.',
@@ -55,6 +73,7 @@ const provider = {
   sources: [
     'https://docs.checkbook.io/docs/user-authorization (read 2026-11)',
     'https://docs.checkbook.io/docs/bearer-token (read 2026-11)',
+    'https://docs.checkbook.io/docs/webhooks (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -48,6 +48,21 @@ const provider = {
   },
   disconnect: { kind: 'call', method: 'DELETE', url: 'https://api.github.com/installation/token' },
   account: { idFrom: 'account_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-hub-signature-256'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      prefix: 'sha256=',
+      signed: '${body}',
+      secrets: ['integration'],
+    },
+    type: { headers: ['x-github-event'] },
+    id: { headers: ['x-github-delivery'] },
+    route: [{ from: { paths: ['installation.id'] }, by: 'connectionConfig.installation_id' }],
+    setup: 'Give the webhook URL to the GitHub App and set its webhook secret.',
+  },
   gotchas: [
     'The integration has credentials of type `APP`: `app_id`, `app_link` (`https://github.com/apps/<name>`) and `private_key`.',
     'Setup URL of the app: `<server>/app-auth/connect`, with "Redirect on update" switched on.',
@@ -60,6 +75,7 @@ const provider = {
     'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app (its steps as quoted elsewhere, read 2026-11)',
     'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-an-installation-access-token-for-a-github-app (the endpoint as described elsewhere, read 2026-11)',
     'https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/about-the-setup-url (known by heart, not read 2026-11)',
+    'https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

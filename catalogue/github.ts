@@ -48,6 +48,22 @@ const provider = {
     // "Invalid tokens will return 404", says the page of the check of the same resource.
     goneStatuses: [404],
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-hub-signature-256'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      prefix: 'sha256=',
+      signed: '${body}',
+      secrets: ['integration'],
+    },
+    type: { headers: ['x-github-event'] },
+    id: { headers: ['x-github-delivery'] },
+    route: [],
+    setup:
+      'Set the secret of the webhook as the webhook secret. A webhook belongs to a repository or an organization, so only the webhook URL of a connection tells whose it is.',
+  },
   gotchas: [
     'This is an OAuth app. GitHub Apps install differently and are not covered by this entry.',
     'Deleting a connection ends its token; the app stays listed in the person’s settings until they remove it.',
@@ -57,6 +73,7 @@ const provider = {
   sources: [
     'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (read 2026-11)',
     'https://docs.github.com/en/rest/apps/oauth-applications (delete an app token; read 2026-11)',
+    'https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

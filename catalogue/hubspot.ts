@@ -48,6 +48,22 @@ const provider = {
     ends: 'account',
   },
   account: { idFrom: 'portal_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-hubspot-signature-v3'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${method}${url}${body}${timestamp}',
+      timestamp: { header: 'x-hubspot-request-timestamp', unit: 'milliseconds', toleranceSeconds: 300 },
+      secrets: ['client'],
+    },
+    list: '.',
+    type: { paths: ['subscriptionType'] },
+    // `eventId` is not unique: the hash of an item is.
+    route: [{ from: { paths: ['portalId'] }, by: 'account' }],
+    setup: 'Give the webhook URL as the target URL of the app; its client secret proves what comes.',
+  },
   gotchas: [
     'The scopes must be exactly those of the app’s settings; optional ones go into the authorization parameter `optional_scope`.',
     'Deleting the last connection of a HubSpot account uninstalls the app there, for all its users; its admins get an email.',
@@ -58,6 +74,7 @@ const provider = {
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/guide (read 2026-11)',
     'https://developers.hubspot.com/docs/api-reference/latest/app-management/app-uninstalls/guide (read 2026-11)',
+    'https://developers.hubspot.com/changelog/introducing-version-3-of-webhook-signatures (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -52,6 +52,28 @@ const provider = {
     ends: 'account',
   },
   account: { idFrom: 'shop_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-shopify-hmac-sha256'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${body}',
+      secrets: ['client'],
+    },
+    type: { headers: ['x-shopify-topic'] },
+    id: { headers: ['x-shopify-webhook-id'] },
+    route: [
+      {
+        from: { headers: ['x-shopify-shop-domain'] },
+        by: 'connectionConfig.subdomain',
+        stripSuffix: '.myshopify.com',
+      },
+    ],
+    meanings: { 'app/uninstalled': 'deauthorized' },
+    keepHeaders: ['x-shopify-shop-domain', 'x-shopify-api-version', 'x-shopify-triggered-at', 'x-shopify-event-id'],
+    setup: 'Subscribe with the webhook URL as address; the client secret proves what comes.',
+  },
   gotchas: [
     'One shop and app have one expiring token: connecting the shop a second time ends the first connection.',
     'A redirect whose `hmac` is not right is refused, beside state and cookie.',
@@ -63,6 +85,7 @@ const provider = {
     'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens (read 2026-11)',
     'https://shopify.dev/changelog/offline-access-tokens-now-support-expiry-and-refresh (read 2026-11)',
     'https://shopify.dev/tutorials/uninstall-an-app-with-an-api-call (read 2026-11)',
+    'https://shopify.dev/docs/apps/build/webhooks (signature and headers, as third parties describe them, read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

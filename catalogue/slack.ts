@@ -71,6 +71,25 @@ const provider = {
     goneErrors: ['token_revoked', 'invalid_auth', 'account_inactive', 'token_expired'],
   },
   account: { idFrom: 'team_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-slack-signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      prefix: 'v0=',
+      signed: 'v0:${timestamp}:${body}',
+      timestamp: { header: 'x-slack-request-timestamp', unit: 'seconds', toleranceSeconds: 300 },
+      // The signing secret of the app, which is not its client secret.
+      secrets: ['integration'],
+    },
+    type: { paths: ['event.type', 'type'] },
+    id: { paths: ['event_id'] },
+    route: [{ from: { paths: ['team_id', 'team.id'] }, by: 'account' }],
+    meanings: { app_uninstalled: 'deauthorized' },
+    challenge: { kind: 'body', when: { path: 'type', equals: 'url_verification' }, reply: 'challenge' },
+    setup: 'Set the signing secret of the app as the webhook secret, then give the webhook URL as the request URL.',
+  },
   gotchas: [
     'API errors come with status 200 and `ok: false`: check `ok`. An error that speaks of the token is noticed here and handled like a 401, but the answer itself is passed on and not repeated.',
     'With bot and user scopes together the bot’s token is used; the person’s is in the raw credentials, `authed_user`.',
@@ -81,6 +100,7 @@ const provider = {
     'https://docs.slack.dev/reference/methods/oauth.v2.access (read 2026-11)',
     'https://docs.slack.dev/authentication/using-token-rotation (read 2026-11)',
     'https://docs.slack.dev/changelog/2026/03/30/pkce (read 2026-11)',
+    'https://api.slack.com/authentication/verifying-requests-from-slack (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -62,6 +62,21 @@ const provider = {
     ends: 'account',
   },
   account: { idFrom: 'merchant_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-square-hmacsha256-signature'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${url}${body}',
+      secrets: ['integration'],
+    },
+    type: { paths: ['type'] },
+    id: { paths: ['event_id'] },
+    route: [{ from: { paths: ['merchant_id'] }, by: 'account' }],
+    setup:
+      'The signature key of the webhook subscription is the webhook secret; the notification URL must be the webhook URL exactly.',
+  },
   gotchas: [
     'Access tokens live 30 days; Square asks to renew them every week or oftener.',
     'Deleting the last connection of a seller ends all tokens that the seller gave to the app, and the subscriptions made with them.',
@@ -74,6 +89,7 @@ const provider = {
     'https://developer.squareup.com/reference/square/objects/ObtainTokenResponse (read 2026-11)',
     'https://developer.squareup.com/docs/oauth-api/refresh-revoke-limit-scope (read 2026-11)',
     'https://developer.squareup.com/reference/square/oauth-api/revoke-token (read 2026-11)',
+    'https://developer.squareup.com/docs/webhooks/step3validate (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

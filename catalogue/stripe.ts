@@ -55,6 +55,25 @@ const provider = {
     ends: 'account',
   },
   account: { idFrom: 'stripe_user_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['stripe-signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      parts: { signature: 'v1', timestamp: 't' },
+      signed: '${timestamp}.${body}',
+      timestamp: { unit: 'seconds', toleranceSeconds: 300 },
+      secrets: ['integration'],
+    },
+    type: { paths: ['type'] },
+    id: { paths: ['id'] },
+    // Events of the platform itself have no `account`.
+    route: [{ from: { paths: ['account'] }, by: 'account' }],
+    meanings: { 'account.application.deauthorized': 'deauthorized' },
+    setup:
+      'Add the webhook URL as an endpoint for events on connected accounts; its signing secret (`whsec_…`) is the webhook secret.',
+  },
   gotchas: [
     'Client id is the `ca_…` of the platform settings, client secret the platform’s secret key: live and test are two integrations.',
     'Stripe prefers calls with the platform’s own key and the header `Stripe-Account`; the connection’s token works too.',
@@ -64,6 +83,7 @@ const provider = {
   sources: [
     'https://docs.stripe.com/connect/oauth-reference (read 2026-11)',
     'https://docs.stripe.com/connect/oauth-standard-accounts (read 2026-11)',
+    'https://docs.stripe.com/webhooks/signatures (as third parties describe it, read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

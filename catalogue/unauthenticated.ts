@@ -22,6 +22,13 @@ const provider = {
     retry: { after: ['retry-after'] },
   },
   disconnect: { kind: 'nothing' },
+  webhooks: {
+    verify: { kind: 'none' },
+    type: { paths: ['type'] },
+    route: [{ from: { paths: ['connectionId'] }, by: 'connectionId' }],
+    setup:
+      'Nothing proves such webhooks: use the webhook URLs of the connections, or `webhook_trust: none`. The body says `type` and `connectionId`.',
+  },
   gotchas: ['No credential is stored or sent; the connection only gives a name to who calls.'],
   sources: ['https://www.rfc-editor.org/rfc/rfc9110 (read 2026-11)'],
 } satisfies ProviderSpec as ProviderSpec;

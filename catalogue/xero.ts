@@ -44,6 +44,23 @@ const provider = {
     idempotencyHeader: 'Idempotency-Key',
   },
   disconnect: { kind: 'rfc7009', url: 'https://identity.xero.com/connect/revocation' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-xero-signature'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${body}',
+      secrets: ['integration'],
+    },
+    // Empty in an "intent to receive": a right signature is answered 200, a wrong one 401.
+    list: 'events',
+    type: { paths: ['eventCategory'] },
+    route: [{ from: { paths: ['tenantId'] }, by: 'connectionConfig.tenant_id' }],
+    // "There is no body in the response".
+    reply: { status: 200, body: '' },
+    setup: 'The webhook key of the app is the webhook secret; set it before the intent to receive is checked.',
+  },
   gotchas: [
     'Calls go to the organisation that was connected last (`Xero-Tenant-Id`). Who connects several at once names the one to use by that header; `GET /connections` lists them.',
     'Access tokens live 30 minutes, refresh tokens 60 days without use.',
@@ -54,6 +71,7 @@ const provider = {
     'https://raw.githubusercontent.com/XeroAPI/Xero-OpenAPI/master/xero-identity.yaml (connections; read 2026-11)',
     'https://developer.xero.com/faq/oauth2 (read 2026-11)',
     'https://developer.xero.com/documentation/oauth2/pkce-flow (read 2026-11)',
+    'https://developer.xero.com/documentation/webhooks/configuring-your-server (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -39,8 +39,40 @@ const provider = {
     verification: { method: 'POST', path: '/auth' },
     retry: { after: ['retry-after'] },
   },
-  disconnect: { kind: 'call', method: 'POST', url: 'https://api-open.xref.com/oauth/deauthorize' },
+  // Answers with the one token that it ended.
+  disconnect: {
+    kind: 'call',
+    method: 'POST',
+    url: 'https://api-open.xref.com/oauth/deauthorize',
+    endsReplaced: true,
+  },
   account: { idFrom: 'xref_account_id', suggestedPolicy: 'share' },
+  webhooks: {
+    // Documented is only that a URL is called: signature, names and fields are assumptions, as the emulator makes them.
+    verify: {
+      kind: 'hmac',
+      headers: ['x-xref-signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      signed: '${body}',
+      secrets: ['integration', 'client'],
+      urlProves: 'Whether and how webhooks are signed is not documented.',
+    },
+    type: { paths: ['type'] },
+    id: { paths: ['id'] },
+    route: [
+      {
+        events: ['token.deauthorized'],
+        from: { paths: ['data.object.access_code', 'data.object.access_token'] },
+        by: 'token',
+      },
+      { from: { paths: ['account_id'] }, by: 'account' },
+    ],
+    meanings: { 'token.deauthorized': 'deauthorized' },
+    redact: ['data.object.access_code', 'data.object.access_token'],
+    setup:
+      'Not verified: Xref documents no signature. If it sends none, use the webhook URLs of the connections, or `webhook_trust: none`.',
+  },
   emulator: 'xref',
   gotchas: [
     'The connection is made for the whole Xref account; several of your end users may share one.',

@@ -8,6 +8,7 @@ import { DISCONNECT_HOLES, fieldsOf, SECRET_HOLES } from './holes.ts';
 import type { ApiAuth, FieldSpec, OAuth2Spec, ProviderSpec } from './index.ts';
 import { checkModes, checkParts, isCustomerHole, isLaterStep, modeTextsOf, modeUrlsOf } from './modes-check.ts';
 import { providerSchema } from './schema.ts';
+import { checkWebhooks } from './webhooks-schema.ts';
 
 /** What a rule reports to. */
 type Report = (where: string, problem: string) => void;
@@ -48,6 +49,7 @@ export function checkProvider(
   if (spec.oauth2 !== undefined) checkOAuth2(spec.oauth2, spec, report);
   checkAccount(spec, report);
   checkVerification(spec, report);
+  if (spec.webhooks !== undefined) checkWebhooks(spec.webhooks, spec, report);
   return problems;
 }
 

@@ -14,8 +14,10 @@
  */
 
 import type { AppSpec, ClientCredentialsSpec, JwtSpec, LoginSpec, OAuth1Spec, SigV4Spec } from './modes.ts';
+import type { WebhooksSpec } from './webhooks.ts';
 
 export type * from './modes.ts';
+export type * from './webhooks.ts';
 
 /** How a provider lets a customer in. Wire names. */
 export type AuthMode =
@@ -314,6 +316,11 @@ export interface DisconnectCall {
   /** Statuses that mean "was already gone", beside the 401 of a call that the token itself authorises. */
   goneStatuses?: number[];
   ends?: DisconnectEnds;
+  /**
+   * True: one call ends one token and nothing else, so the token that a customer's next connect has taken the place of
+   * is let go of. Absent: it is left alone, because the call might end the new one too.
+   */
+  endsReplaced?: true;
 }
 
 /**
@@ -335,7 +342,26 @@ export type DisconnectSpec =
 export interface AccountSpec {
   /** `connection_config` key that holds the account id. */
   idFrom: string;
-  suggestedPolicy?: 'separate' | 'share' | 'replace' | 'refuse';
+  /** In force unless the integration says otherwise (`account_policy`). Absent: `separate`. */
+  suggestedPolicy?: AccountPolicy;
+  /** True: connecting again may bring another id for the same account, so that a changed id is no reason to refuse. */
+  idMayChange?: true;
+  readiness?: ReadinessSpec;
+}
+
+/** What becomes of a second connection to the account of an integration. */
+export type AccountPolicy = 'separate' | 'share' | 'replace' | 'refuse';
+
+/** The provider's own gate: an account that may be read, but not used for everything yet. */
+export interface ReadinessSpec {
+  /** A harmless GET below the base address that tells. */
+  path: string;
+  /** A dotted path of its answer that holds this value once the account is ready. */
+  ready: { path: string; equals: string | number | boolean };
+  /** Why it is not ready, in a word: stands in the state of the connection. */
+  reason: string;
+  /** Calls that the provider refuses until then. A path ends where the request's does. */
+  refuses: { method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string }[];
 }
 
 export interface ProviderSpec {
@@ -362,6 +388,8 @@ export interface ProviderSpec {
   api: ApiSpec;
   disconnect: DisconnectSpec;
   account?: AccountSpec;
+  /** What the provider sends by itself. Absent: nothing is known of it. */
+  webhooks?: WebhooksSpec;
   /** The emulator that plays this provider: its mount path below the emulator address. */
   emulator?: string;
   /** Markdown lines for the docs page: what a developer must know. */

@@ -9,6 +9,7 @@ import {
   oauth1Schema,
   sigv4Schema,
 } from './modes-schema.ts';
+import { webhooksSchema } from './webhooks-schema.ts';
 
 const name = z.string().regex(/^[a-z0-9-]+$/, 'a slug: small letters, digits, dashes');
 const text = z.string().min(1);
@@ -210,6 +211,7 @@ const disconnect = z.discriminatedUnion('kind', [
     success: predicate.optional(),
     goneErrors: z.array(text).min(1).optional(),
     goneStatuses: z.array(z.number().int().min(400).max(499)).min(1).optional(),
+    endsReplaced: z.literal(true).optional(),
     ends,
   }),
   z.strictObject({ kind: z.literal('rfc7009'), url: text, optional: z.boolean().optional(), ends }),
@@ -252,8 +254,25 @@ export const providerSchema = z.strictObject({
     .strictObject({
       idFrom: text,
       suggestedPolicy: z.enum(['separate', 'share', 'replace', 'refuse']).optional(),
+      idMayChange: z.literal(true).optional(),
+      readiness: z
+        .strictObject({
+          path: z.string().regex(/^\/\S*$/),
+          ready: predicate,
+          reason: name,
+          refuses: z
+            .array(
+              z.strictObject({
+                method: z.enum(['POST', 'PUT', 'PATCH', 'DELETE']),
+                path: z.string().regex(/^\/\S*$/),
+              }),
+            )
+            .min(1),
+        })
+        .optional(),
     })
     .optional(),
+  webhooks: webhooksSchema.optional(),
   emulator: name.optional(),
   gotchas: z.array(text),
   sources: z.array(text).min(1),

@@ -9,6 +9,7 @@ import { randomId } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import type { Principal, Route } from '../base/route.ts';
 import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
+import { accountRoutes, createAccounts } from '../features/accounts/index.ts';
 import { createActivity } from '../features/activity/index.ts';
 import { createConnect, verifyCredential } from '../features/connect/index.ts';
 import { connectionRoutes, createConnections } from '../features/connections/index.ts';
@@ -20,6 +21,7 @@ import {
 } from '../features/credentials/index.ts';
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
+import { createInbound, JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../features/inbound/index.ts';
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
 import { createOutbound, type OutboundDeps } from '../features/outbound/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
@@ -33,6 +35,7 @@ import type { Database } from '../platform/postgres/index.ts';
 import { createUpstream, normalizePair } from '../platform/upstream/index.ts';
 import { createFunctionServices, functionServiceRoutes, startFunctionServices } from './functions.ts';
 import { createServer, type MountedRoute } from './http/server.ts';
+import { parseJson } from './http/json.ts';
 import { landingRoutes } from './http/landing.ts';
 
 export interface HawserOptions {
@@ -149,7 +152,20 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     isQuarantined,
     events,
   });
+  const accounts = createAccounts({
+    db,
+    clock,
+    log,
+    upstream,
+    integrations,
+    connections,
+    credentials,
+    disconnect,
+    activity,
+    events,
+  });
   const connect = createConnect({
+    accounts,
     db,
     clock,
     log,
@@ -191,6 +207,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connections,
     credentials,
     disconnect,
+    accounts,
     connect,
     outbound,
     publicUrl,
@@ -201,8 +218,21 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     nodeId: options.refresh?.nodeId ?? nodeId,
     runLimits: options.runLimits,
     serverUrl: () => publicUrl().origin,
+    webhookUrl: async (integration) => integration.provider.webhooks && (await inbound.webhookUrl(integration)),
   });
-  return { ...core, ...ran };
+  const inbound = createInbound({
+    ...core,
+    vault,
+    killPoints: options.refresh?.killPoints ?? killPoints,
+    readJson: (text) => parseJson(text, { jsonDepthMax: JSON_DEPTH_MAX, jsonValuesMax: JSON_VALUES_MAX }),
+    serverUrl: () => publicUrl().origin,
+    hooks: [(event, matched, tx) => accounts.onProviderEvent(event, matched, tx)],
+    runFunctions: (tx, event, matched) =>
+      ran.syncs.onWebhook(tx, { ...event, connectionIds: matched.map((connection) => connection.id) }),
+    recordHolders: (sql, environmentId, integrationId, id) =>
+      ran.records.holders(sql, environmentId, integrationId, id),
+  });
+  return { ...core, ...ran, inbound };
 }
 
 /** Starts one node. Errors: {@link StartupError} for everything a person can repair. */
@@ -240,6 +270,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
       events: services.actions.events,
     }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
+    ...accountRoutes({ accounts: services.accounts }),
     ...connect.routes,
     ...functionServiceRoutes(services, services),
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
@@ -260,6 +291,10 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     trustedProxies: config.trustedProxies,
     routes,
     plugins: [
+      {
+        auth: { by: 'public', why: 'providers; proven by what the catalogue says of them' },
+        mount: (server, edge) => services.inbound.register(server, edge),
+      },
       {
         auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.proxy },
         mount: (server, edge) =>
@@ -296,6 +331,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const stopRecovery = recovery.start();
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
+  const stopAccounts = services.accounts.start();
   const stopFunctions = startFunctionServices(services, services);
   const stopOutbound = services.outbound.start();
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
@@ -315,6 +351,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         await stopOutbound();
         stopCredentials();
         await stopDisconnects();
+        stopAccounts();
         await sockets.close();
         // Calls under way may end; then their connections are cut.
         await within(clock, app.close(), () => app.server.closeAllConnections());

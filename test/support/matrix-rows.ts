@@ -78,6 +78,8 @@ const throwAway: Pick<Row, 'prepare' | 'names'> = {
   },
 };
 let created = 0;
+/** An environment that is not there. */
+const NOWHERE = '00000000-0000-4000-8000-000000000000';
 
 /** Preflights need none: they answer the same to everybody. */
 export const rows: Record<string, Row> = {
@@ -307,6 +309,10 @@ export const rows: Record<string, Row> = {
   'POST /auth/oauth-outbound/:providerConfigKey': modeRow('/auth/oauth-outbound', {}),
   'GET /connect-ui/': pathRow(() => '/connect-ui/', { query: () => ({ session_token: 'x' }) }),
   'GET /connect-ui/assets/:file': pathRow(() => '/connect-ui/assets/none.js', { ok: 404 }),
+
+  // Whoever sends is proven by what it sends; nobody here is a provider.
+  'POST /webhook/:environmentUuid/:providerConfigKey': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}`, { ok: 404 }), // prettier-ignore
+  'POST /webhook/:environmentUuid/:providerConfigKey/:secret': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}/1-0`, { ok: 404 }), // prettier-ignore
 
   'GET /proxy/*': proxyRow,
   'HEAD /proxy/*': proxyRow,

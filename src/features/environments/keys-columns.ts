@@ -144,6 +144,15 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     batchRows: BATCH_ROWS_RECORDS,
   },
   {
+    table: 'inbound_event',
+    column: 'body_sealed',
+    environment: 'environment_id',
+    cursor: 'id',
+    cursorType: 'bigint',
+    row: 'uuid',
+    batchRows: BATCH_ROWS_LARGE,
+  },
+  {
     table: 'event',
     column: 'sealed',
     environment: 'environment_id',

@@ -38,6 +38,8 @@ export const ENVIRONMENT_SCOPES = {
   functionsInvocations: ['environment:functions:invocations'],
   deploy: ['environment:deploy'],
   /** Ours. */
+  inboundRead: ['environment:inbound_events:read'],
+  inboundReplay: ['environment:inbound_events:replay'],
   signingKeyRotate: ['environment:webhook_signing_key:rotate'],
   /** Ours. */
   endpointsRead: ['environment:endpoints:read'],

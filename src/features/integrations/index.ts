@@ -9,4 +9,4 @@ export type { ClientCredentials, Integration, IntegrationInput, Integrations } f
 export { createIntegrations, type IntegrationService } from './service.ts';
 export { integrationErrors } from './errors.ts';
 export { integrationRoutes } from './routes/index.ts';
-export { credentialsToWire, PROVIDER_CONFIG_KEY, toWire as integrationToWire } from './wire.ts';
+export { credentialsToWire, PROVIDER_CONFIG_KEY, toWire as integrationToWire, webhookPath } from './wire.ts';

@@ -25,6 +25,8 @@ export interface Integration {
   displayName: string | undefined;
   /** Present for the modes in which the app is registered at the provider. */
   client: ClientCredentials | undefined;
+  /** Proves webhooks of the provider. */
+  webhookSecret?: string | undefined;
   /** Values of the provider's `integrationConfig` fields. */
   integrationConfig: Record<string, string>;
   custom: Record<string, string>;

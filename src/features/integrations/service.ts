@@ -64,17 +64,18 @@ export async function createIntegrations(deps: {
   async function open(row: IntegrationRow): Promise<Integration | undefined> {
     const provider = providers.get(row.provider);
     if (provider === undefined) return undefined; // its catalogue file was removed: as if it were not there
-    const client =
+    const sealed: SealedParts =
       row.credentials_sealed === null
-        ? undefined
-        : (JSON.parse(await vault.open(placeOf(row), row.credentials_sealed)) as ClientCredentials);
+        ? {}
+        : (JSON.parse(await vault.open(placeOf(row), row.credentials_sealed)) as SealedParts);
     return {
       environmentId: row.environment_id,
       id: row.id,
       uniqueKey: row.unique_key,
       provider,
       displayName: row.display_name ?? undefined,
-      client,
+      client: isClient(sealed) ? sealed : undefined,
+      webhookSecret: sealed.webhookSecret,
       integrationConfig: row.integration_config,
       custom: row.custom,
       forwardWebhooks: row.forward_webhooks,
@@ -101,8 +102,11 @@ export async function createIntegrations(deps: {
     tx: Sql,
     row: IntegrationRow,
     client: ClientCredentials | undefined,
+    webhookSecret: string | undefined,
   ): Promise<IntegrationRow> {
-    const sealed = client === undefined ? null : await vault.seal(placeOf(row), JSON.stringify(client));
+    const parts: SealedParts = { ...client, webhookSecret };
+    const isEmpty = client === undefined && webhookSecret === undefined;
+    const sealed = isEmpty ? null : await vault.seal(placeOf(row), JSON.stringify(parts));
     await updateCredentials(tx, row.environment_id, row.id, sealed);
     return { ...row, credentials_sealed: sealed };
   }
@@ -130,7 +134,7 @@ export async function createIntegrations(deps: {
       const row = await db.transaction(async (tx) => {
         const inserted = await insertIntegration(tx, environmentId, provider.name, valuesOf(input));
         if (inserted === undefined) throw invalid('unique_key', 'This unique_key is taken. Choose another one.');
-        return sealClient(tx, inserted, input.client);
+        return sealClient(tx, inserted, input.client, newWebhookSecret(input) || undefined);
       });
       return (await open(row)) as Integration;
     },
@@ -155,7 +159,10 @@ export async function createIntegrations(deps: {
           }
           const updated = await updateIntegration(tx, environmentId, before.id, valuesOf(merged));
           if (updated === undefined) throw integrationErrors.fail('not_found');
-          return input.client === undefined ? updated : sealClient(tx, updated, input.client);
+          const secret = newWebhookSecret(input);
+          if (input.client === undefined && secret === undefined) return updated;
+          // Empty text takes it away; what does not speak of it leaves it.
+          return sealClient(tx, updated, merged.client, (secret ?? before.webhookSecret) || undefined);
         });
         known.clear();
         endpoints.forget();
@@ -235,8 +242,21 @@ function invalid(field: string, message: string): HawserError {
   return integrationErrors.fail('invalid_body', { message, errors: [{ code: 'custom', message, path: [field] }] });
 }
 
+/** What is sealed of an integration. The webhook secret is there also where the mode has no client. */
+type SealedParts = Partial<ClientCredentials>;
+
+function isClient(parts: SealedParts): parts is ClientCredentials {
+  return parts.type !== undefined;
+}
+
+/** It comes with the client, or in the settings as other products take it (wire contract E). */
+function newWebhookSecret({ client, custom }: Pick<IntegrationInput, 'client' | 'custom'>): string | undefined {
+  return custom?.['webhookSecret'] ?? client?.webhookSecret;
+}
+
 function valuesOf(input: IntegrationInput): IntegrationValues {
-  const custom = input.custom ?? {};
+  // Sealed with the client instead: custom settings are plain.
+  const { webhookSecret: _sealed, ...custom } = input.custom ?? {};
   return {
     uniqueKey: input.uniqueKey,
     displayName: input.displayName,

@@ -92,6 +92,11 @@ export interface WireIntegration {
   credentials?: Record<string, string | null> | null;
 }
 
+/** Path of the URL that a provider sends the webhooks of an integration to (wire contract E). */
+export function webhookPath(environment: { uuid: string }, uniqueKey: string): string {
+  return `/webhook/${environment.uuid}/${encodeURIComponent(uniqueKey)}`;
+}
+
 export function toWire(integration: Integration, serverUrl: string): WireIntegration {
   return {
     unique_key: integration.uniqueKey,

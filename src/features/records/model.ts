@@ -80,6 +80,8 @@ export interface Records {
     connectionId: number,
     models: readonly string[],
   ): Promise<Record<string, number>>;
+  /** Row ids of the connections of an integration that hold a living record with this id, in any model. */
+  holders(sql: Sql, environmentId: number, integrationId: number, externalId: string): Promise<number[]>;
   /** The first call per model in a run wins. Resolves to false when this one came too late and changed nothing. */
   setMergingStrategy(place: RecordPlace & { generation: number; strategy: MergingStrategy }): Promise<boolean>;
   /**

@@ -5,6 +5,7 @@ import type { Vault } from '../environments/index.ts';
 import { deleteNotSavedSince, emptyModels, prune, type DeletionGuard } from './delete.ts';
 import { recordErrors } from './errors.ts';
 import type { Records } from './model.ts';
+import { findHolders } from './holders.ts';
 import { readByIds, readList, readPage } from './read.ts';
 import { startRetention, type RetentionDeps } from './retention.ts';
 import { lockModel, updateStrategy } from './store.ts';
@@ -40,6 +41,7 @@ export function createRecords(deps: RecordsDeps): Records {
       }
       return counts;
     },
+    holders: findHolders,
     setMergingStrategy: ({ generation, strategy, ...place }) =>
       db.transaction(async (tx) => {
         const model = await lockModel(tx, place, true);

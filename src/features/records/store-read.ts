@@ -119,3 +119,29 @@ export async function selectHeld(sql: Sql, environmentId: number): Promise<HeldR
     [environmentId],
   );
 }
+
+/** Every model of the living connections of an integration. */
+export async function selectModelsOf(
+  sql: Sql,
+  environmentId: number,
+  integrationId: number,
+): Promise<{ connection_id: number; model: string }[]> {
+  return sql.query(
+    `SELECT m.connection_id, m.model FROM record_model m
+     JOIN connection c ON c.environment_id = m.environment_id AND c.id = m.connection_id
+     WHERE c.environment_id = $1 AND c.integration_id = $2 AND c.deleted_at IS NULL AND m.living > 0`,
+    [environmentId, integrationId],
+    'record-models-of-integration',
+  );
+}
+
+/** Those of the row ids that are living records. */
+export async function selectPresent(sql: Sql, environmentId: number, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await sql.query<{ id: string }>(
+    'SELECT id FROM record WHERE environment_id = $1 AND id = ANY ($2::uuid[]) AND NOT deleted',
+    [environmentId, ids],
+    'record-present',
+  );
+  return rows.map((row) => row.id);
+}

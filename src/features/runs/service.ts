@@ -28,7 +28,7 @@ import {
 } from './store.ts';
 import { selectLogs } from './store-state.ts';
 import { endLocked, markCancelled } from './store-queue.ts';
-import { createTogether } from './together.ts';
+import { createTogether } from '../../base/together.ts';
 import { createVariables } from './variables.ts';
 
 export type RunsDeps = Omit<PerformDeps, 'logs' | 'host' | 'hooks' | 'end'> &

@@ -95,7 +95,7 @@ export function syncHooks(deps: Deps): RunHooks {
 }
 
 /** One event per model with news (wire contract D.2). */
-function successes(head: object, { run, fn }: RunContext): object[] {
+export function successes(head: object, { run, fn }: RunContext): object[] {
   const startedAt = (run.startedAt ?? run.queuedAt).toISOString();
   return fn.definition.models.flatMap((model) => {
     const counts = run.counts[model];
@@ -223,7 +223,7 @@ async function holdAndCount(
   if (added + updated + deleted > 0) await context.count(tx, model, { added, updated, deleted });
 }
 
-async function syncOf({ db }: Pick<Deps, 'db'>, { run }: RunContext): Promise<Sync> {
+export async function syncOf({ db }: Pick<Deps, 'db'>, { run }: RunContext): Promise<Sync> {
   const sync = run.syncId === undefined ? undefined : await selectSync(db, run.environmentId, run.syncId);
   if (sync === undefined) throw syncErrors.fail('unknown_sync');
   return sync;

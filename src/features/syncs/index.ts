@@ -13,4 +13,4 @@ export { scriptSyncControl } from './script-control.ts';
 export { syncErrors } from './errors.ts';
 export { syncRoutes, type SyncRouteDeps } from './routes/index.ts';
 export { storedModel } from './models.ts';
-export { BASE_VARIANT, type Sync, type SyncName, type SyncStatus, type Syncs } from './model.ts';
+export { BASE_VARIANT, type Sync, type SyncName, type SyncStatus, type Syncs, type WebhookCall } from './model.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
-import type { Database } from '../../platform/postgres/index.ts';
+import type { Database, Sql } from '../../platform/postgres/index.ts';
 import type { Connection, Connections } from '../connections/index.ts';
 import type { Functions } from '../functions/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
@@ -82,6 +82,18 @@ export interface SyncTarget {
   connection: Connection | undefined;
 }
 
+/** A provider's event, as the functions of an integration are told. */
+export interface WebhookCall {
+  environmentId: number;
+  integrationId: number;
+  /** Row ids of the connections it is about. */
+  connectionIds: readonly number[];
+  /** Its type and the values of its headers: what syncs subscribe to. */
+  names: readonly string[];
+  /** Parsed, without secrets. */
+  body: unknown;
+}
+
 export interface SyncStatus {
   sync: Sync;
   name: string;
@@ -118,6 +130,8 @@ export interface Syncs {
   createVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<Sync>;
   /** With its records. Errors: `invalid_variant`, `not_found`. */
   deleteVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<void>;
+  /** Queues what the syncs of these connections do about a provider's event. In the caller's transaction. */
+  onWebhook(tx: Sql, call: WebhookCall): Promise<void>;
   /** False: it is gone, or has ended no run for `ageMs`. */
   hasRunWithin(environmentId: number, syncId: number, ageMs: number): Promise<boolean>;
   /** One look at what is due; resolves to how many runs were queued. */

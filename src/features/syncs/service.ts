@@ -5,10 +5,12 @@ import type { Syncs, SyncsDeps } from './model.ts';
 import { queueDue, startLooking } from './schedule.ts';
 import { readStatus } from './status.ts';
 import { selectHasRunWithin } from './store.ts';
+import { queueWebhookRuns, webhookHooks } from './webhook.ts';
 
 /** Puts schedules behind the deployed syncs. Registers itself with runs and functions. */
 export function createSyncs(deps: SyncsDeps): Syncs {
   deps.runs.register('sync', syncHooks(deps));
+  deps.runs.register('webhook', webhookHooks(deps));
   deps.functions.onChange((tx, environmentId, change) => followFunctions(deps, tx, environmentId, change));
   const sweep = (): Promise<number> => queueDue(deps);
   return {
@@ -19,6 +21,7 @@ export function createSyncs(deps: SyncsDeps): Syncs {
     setPeriod: (target, name, periodMs) => setPeriod(deps, target, name, periodMs),
     createVariant: (target, name) => createVariant(deps, target, name),
     deleteVariant: (target, name) => deleteVariant(deps, target, name),
+    onWebhook: (tx, call) => queueWebhookRuns(deps, tx, call),
     hasRunWithin: (environmentId, syncId, ageMs) => selectHasRunWithin(deps.db, environmentId, syncId, ageMs),
     sweep,
     startSchedules: () => startLooking(deps, sweep),

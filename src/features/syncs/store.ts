@@ -329,3 +329,20 @@ export async function deleteMark(tx: Sql, sync: Sync, model: string): Promise<vo
     model,
   ]);
 }
+
+/** Base syncs of these connections whose function is enabled and subscribes to one of the names. */
+export async function selectSubscribed(
+  sql: Sql,
+  filter: { environmentId: number; integrationId: number; connectionIds: readonly number[]; names: readonly string[] },
+): Promise<{ id: number; functionId: number; connectionId: number }[]> {
+  const rows = await sql.query<{ id: number; function_id: number; connection_id: number }>(
+    `SELECT s.id, s.function_id, s.connection_id FROM function f
+     JOIN sync s ON s.environment_id = f.environment_id AND s.function_id = f.id
+     WHERE f.environment_id = $1 AND f.integration_id = $2 AND f.kind = 'sync' AND f.enabled AND f.deleted_at IS NULL
+       AND f.definition -> 'webhookSubscriptions' ?| $4::text[]
+       AND s.connection_id = ANY ($3::bigint[]) AND s.variant = 'base' ORDER BY s.connection_id, s.id`,
+    [filter.environmentId, filter.integrationId, filter.connectionIds, filter.names],
+    'sync-subscribed',
+  );
+  return rows.map((row) => ({ id: row.id, functionId: row.function_id, connectionId: row.connection_id }));
+}

@@ -88,7 +88,7 @@ function nulProblem(url: string, isPublic: boolean): HawserError | undefined {
 }
 
 /** A body that drips in is given up; its parser sends the error. */
-function watchBody(deadlines: Deadlines, limits: EdgeLimits, { raw }: FastifyRequest): void {
+export function watchBody(deadlines: Deadlines, limits: EdgeLimits, { raw }: FastifyRequest): void {
   const { headers } = raw;
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
   const cancel = deadlines.in(limits.bodyTimeoutMs, () => {

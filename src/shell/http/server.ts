@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { Clock } from '../../base/clock.ts';
+import type { HawserError } from '../../base/errors.ts';
 import { randomId } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
 import type { Principal, Route, RouteAuth } from '../../base/route.ts';
@@ -13,12 +14,12 @@ import { createAuthenticator, type Authenticator } from './auth.ts';
 import { refuseExpectation, refuseMalformed } from './client-error.ts';
 import { addCors } from './cors.ts';
 import { createDeadlines } from './deadlines.ts';
-import { compileValidator, httpErrors, sendError } from './errors.ts';
+import { compileValidator, httpErrors, sendError, toHawserError } from './errors.ts';
 import { createGuesses } from './guesses.ts';
 import { headProblem, securityHeaders } from './head.ts';
 import { parseJson } from './json.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
-import { mountRoutes, type MountDeps } from './mount.ts';
+import { mountRoutes, watchBody, type MountDeps } from './mount.ts';
 import { watchPeers, type Peers } from './peers.ts';
 import { createRateLimit } from './rate-limit.ts';
 
@@ -53,6 +54,10 @@ export interface ServerDeps {
 /** What the edge gives to plugins. */
 export interface Edge {
   keyPrincipalFor: Authenticator['keyPrincipalFor'];
+  /** Gives a body up that drips in. */
+  watchBody(request: FastifyRequest): void;
+  /** What was thrown, as an error of ours. */
+  toError(error: unknown): HawserError;
 }
 
 /** A route as the router has it. */
@@ -193,7 +198,11 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
   });
   for (const plugin of deps.plugins) {
     pluginAuth = plugin.auth;
-    await plugin.mount(app, { keyPrincipalFor: authenticator.keyPrincipalFor });
+    await plugin.mount(app, {
+      keyPrincipalFor: authenticator.keyPrincipalFor,
+      watchBody: (request) => watchBody(deadlines, limits, request),
+      toError: toHawserError,
+    });
     pluginAuth = undefined;
   }
   return { app, routes: mounted };

@@ -19,6 +19,7 @@ export const SLICES = [
   'runs',
   'actions',
   'syncs',
+  'inbound',
   'outbound',
 ];
 

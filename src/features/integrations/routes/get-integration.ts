@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineRoute, environmentOf, grantsScope } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors } from '../errors.ts';
-import { credentialsToWire, keyParams, toWire } from '../wire.ts';
+import { credentialsToWire, keyParams, toWire, webhookPath } from '../wire.ts';
 import type { IntegrationRouteDeps } from './index.ts';
 
 const include = z.enum(['webhook', 'credentials']);
@@ -23,8 +23,10 @@ export function getIntegrationRoute({ integrations, serverUrl }: IntegrationRout
       if (integration === undefined) throw integrationErrors.fail('not_found');
       const wanted = [request.query.include ?? []].flat();
       const data = toWire(integration, serverUrl());
-      // No provider of the catalogue routes webhooks yet, and the contract answers null then.
-      if (wanted.includes('webhook')) data.webhook_url = null;
+      if (wanted.includes('webhook')) {
+        const sends = integration.provider.webhooks !== undefined;
+        data.webhook_url = sends ? serverUrl() + webhookPath(environment, integration.uniqueKey) : null;
+      }
       const { principal } = request;
       const mayRead =
         principal.kind === 'key' && grantsScope(principal.scopes, ENVIRONMENT_SCOPES.integrationsCredentials);

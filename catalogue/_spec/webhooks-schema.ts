@@ -1,0 +1,119 @@
+/** The zod form of {@link WebhooksSpec}, and the rules that a schema cannot say. */
+import { z } from 'zod';
+import { holesOf } from '../../src/base/template.ts';
+import type { ProviderSpec } from './index.ts';
+import type { WebhooksSpec } from './webhooks.ts';
+
+const text = z.string().min(1);
+const header = z.string().regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name in lower case');
+const path = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, 'a dotted path');
+const place = z.strictObject({ headers: z.array(header).min(1).optional(), paths: z.array(path).min(1).optional() });
+const secrets = z.array(z.enum(['integration', 'client'])).min(1);
+const property = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]*$/);
+const lookup = z.union([
+  z.enum(['account', 'token', 'record', 'connectionId']),
+  z.templateLiteral(['connectionConfig.', property]),
+  z.templateLiteral(['metadata.', property]),
+]);
+
+const verify = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('hmac'),
+    headers: z.array(header).min(1),
+    algorithm: z.enum(['sha256', 'sha1', 'sha512']),
+    encoding: z.enum(['hex', 'base64']),
+    prefix: text.optional(),
+    parts: z.strictObject({ signature: text, timestamp: text.optional(), nonce: text.optional() }).optional(),
+    signed: text,
+    timestamp: z
+      .strictObject({
+        header: header.optional(),
+        unit: z.enum(['seconds', 'milliseconds', 'date']),
+        toleranceSeconds: z.number().int().positive(),
+      })
+      .optional(),
+    secrets,
+    urlProves: text.optional(),
+  }),
+  z.strictObject({ kind: z.literal('token'), in: place, secrets }),
+  z.strictObject({ kind: z.literal('none') }),
+]);
+
+export const webhooksSchema = z.strictObject({
+  verify,
+  type: place.optional(),
+  id: place.optional(),
+  list: z.union([z.literal('.'), path]).optional(),
+  route: z.union([
+    z.literal('all'),
+    z.array(
+      z.strictObject({
+        events: z.array(text).min(1).optional(),
+        from: place,
+        by: lookup,
+        stripSuffix: text.optional(),
+      }),
+    ),
+  ]),
+  meanings: z.record(text, z.enum(['deauthorized', 'account_ready'])).optional(),
+  redact: z.array(path).min(1).optional(),
+  challenge: z
+    .discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('body'),
+        when: z.strictObject({ path, equals: text }),
+        reply: path,
+      }),
+      z.strictObject({ kind: z.literal('query'), param: text }),
+    ])
+    .optional(),
+  reply: z.strictObject({ status: z.number().int().min(200).max(299), body: z.string() }).optional(),
+  keepHeaders: z.array(header).min(1).optional(),
+  setup: text,
+});
+
+/** What `signed` may hold. */
+const SIGNED_HOLES = ['body', 'timestamp', 'nonce', 'method', 'url'];
+
+export function checkWebhooks(
+  webhooks: WebhooksSpec,
+  spec: ProviderSpec,
+  report: (where: string, problem: string) => void,
+): void {
+  const { verify: proof, route } = webhooks;
+  if (proof.kind === 'hmac') checkHmac(proof, report);
+  if (proof.kind !== 'none' && proof.secrets.includes('client') && !['OAUTH2', 'OAUTH1', 'APP'].includes(spec.authMode))
+    report('webhooks.verify.secrets', `authMode ${spec.authMode} has no client secret`);
+  for (const [name, one] of Object.entries({ type: webhooks.type, id: webhooks.id })) {
+    if (one !== undefined && one.headers === undefined && one.paths === undefined)
+      report(`webhooks.${name}`, 'names no place');
+  }
+  if (webhooks.meanings !== undefined && webhooks.type === undefined)
+    report('webhooks.meanings', 'an event needs a type to have a meaning');
+  if (route === 'all') return;
+  const others = route.filter((rule) => rule.events === undefined);
+  if (others.length > 1) report('webhooks.route', 'only one rule may be for all other events');
+  for (const [index, rule] of route.entries()) {
+    const where = `webhooks.route.${index}`;
+    if (rule.from.headers === undefined && rule.from.paths === undefined) report(`${where}.from`, 'names no place');
+    if (rule.by === 'account' && spec.account === undefined) report(where, 'the entry has no `account`');
+    const [group, name] = rule.by.split('.');
+    if (group === 'connectionConfig' && spec.connectionConfig?.[name as string] === undefined)
+      report(where, `there is no connectionConfig field "${name}"`);
+  }
+}
+
+function checkHmac(
+  proof: Extract<WebhooksSpec['verify'], { kind: 'hmac' }>,
+  report: (where: string, problem: string) => void,
+): void {
+  const where = 'webhooks.verify';
+  const holes = holesOf(proof.signed);
+  for (const hole of holes) if (!SIGNED_HOLES.includes(hole)) report(`${where}.signed`, `there is no \${${hole}}`);
+  if (!holes.includes('body')) report(`${where}.signed`, 'does not hold the body');
+  const hasTime = proof.timestamp?.header !== undefined || proof.parts?.timestamp !== undefined;
+  if (holes.includes('timestamp') !== hasTime || hasTime !== (proof.timestamp !== undefined))
+    report(`${where}.timestamp`, 'a time is signed when it comes along, and then has a tolerance');
+  if (holes.includes('nonce') !== (proof.parts?.nonce !== undefined))
+    report(`${where}.parts.nonce`, 'belongs to `${nonce}` in `signed`');
+}

@@ -1,0 +1,99 @@
+/**
+ * What a provider's webhooks look like: how they are proven, what they say, and whom they are about. All of it is data;
+ * the engine is `src/protocols/webhook-signature`, the gateway `src/features/inbound`.
+ */
+
+/** The first header or dotted body path that holds text. */
+export interface WebhookPlace {
+  /** Lower-case names. */
+  headers?: string[];
+  paths?: string[];
+}
+
+/** Whose secret it is. `integration`: the webhook secret set on the integration. `client`: the app's client secret. */
+export type WebhookSecret = 'integration' | 'client';
+
+export interface WebhookHmac {
+  kind: 'hmac';
+  /** Lower-case names; several are several signatures, of which one right one is enough. */
+  headers: string[];
+  algorithm: 'sha256' | 'sha1' | 'sha512';
+  encoding: 'hex' | 'base64';
+  /** Stands before the digest: `sha256=`. */
+  prefix?: string;
+  /** The header is a comma-separated list `name=value`; which names hold what. A repeated signature is another one. */
+  parts?: { signature: string; timestamp?: string; nonce?: string };
+  /** What is signed, with the holes `${body}`, `${timestamp}`, `${nonce}`, `${method}`, `${url}`. */
+  signed: string;
+  /** A request whose time lies further away is refused. `header` absent: it is one of the `parts`. */
+  timestamp?: { header?: string; unit: 'seconds' | 'milliseconds' | 'date'; toleranceSeconds: number };
+  /** Tried in order, as far as they are set. */
+  secrets: WebhookSecret[];
+  /** Why a URL with a secret part proves, whatever the signature: the key may not be ours, or the scheme is a guess. */
+  urlProves?: string;
+}
+
+/** A shared secret comes along as it is. */
+export interface WebhookToken {
+  kind: 'token';
+  /** Where: of several paths each that is there must hold it. */
+  in: WebhookPlace;
+  secrets: WebhookSecret[];
+}
+
+/** The provider proves nothing: closed, unless the URL has a secret part or the integration says `webhook_trust: none`. */
+export interface WebhookUnsigned {
+  kind: 'none';
+}
+
+export type WebhookVerification = WebhookHmac | WebhookToken | WebhookUnsigned;
+
+/**
+ * Where the value is looked up. `account`: the account id. `token`: keyed hash of an access token. `record`: id of a
+ * synced record. Else a property of the connection.
+ */
+export type WebhookLookup =
+  'account' | 'token' | 'record' | 'connectionId' | `connectionConfig.${string}` | `metadata.${string}`;
+
+export interface WebhookRoute {
+  /** Event types this rule is for. Absent: those that no other rule names. */
+  events?: string[];
+  /** Every value found is tried in order; the first that a connection has decides. */
+  from: WebhookPlace;
+  by: WebhookLookup;
+  /** Cut off the end of the value: `.example.com`. */
+  stripSuffix?: string;
+}
+
+/** What an event means to us. The handlers are in the slices; an event without a meaning is only passed on. */
+export type WebhookMeaning = 'deauthorized' | 'account_ready';
+
+/** A request that asks for an answer instead of telling something. */
+export type WebhookChallenge =
+  /** A proven body in which `when` holds: its text at `reply` is sent back. */
+  | { kind: 'body'; when: { path: string; equals: string }; reply: string }
+  /** A query parameter is sent back as it is; the body is empty. */
+  | { kind: 'query'; param: string };
+
+export interface WebhooksSpec {
+  verify: WebhookVerification;
+  /** Type of the event. */
+  type?: WebhookPlace;
+  /** What the same event has on each delivery. Absent: a hash of the body. */
+  id?: WebhookPlace;
+  /** Dotted path of a list of events; `.`: the body is the list. Each item is an event of its own. */
+  list?: string;
+  /** `all`: every connection of the integration. Empty: only the URL can tell. */
+  route: WebhookRoute[] | 'all';
+  /** By event type. */
+  meanings?: Record<string, WebhookMeaning>;
+  /** Dotted paths of secrets: never shown, logged or passed on. */
+  redact?: string[];
+  challenge?: WebhookChallenge;
+  /** Other answer to a stored event than 200 `{"status":"success"}`. */
+  reply?: { status: number; body: string };
+  /** Lower-case names of headers that are kept and passed on, beside those of type and id. */
+  keepHeaders?: string[];
+  /** What a developer has to do, in a sentence for the provider's page. */
+  setup: string;
+}

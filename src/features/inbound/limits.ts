@@ -1,0 +1,41 @@
+/** Every limit of the gateway, with its reason. */
+
+/** Abuse case 34: larger than any provider's webhook, small enough to hold many. */
+export const BODY_BYTES_MAX = 1_048_576;
+/** Nested deeper, no provider writes; `JSON.stringify` breaks at some thousands. */
+export const JSON_DEPTH_MAX = 64;
+/** Providers send up to some hundred events with some dozen fields at once. */
+export const JSON_VALUES_MAX = 100_000;
+/** Events in one body, where it is a list. */
+export const LIST_ITEMS_MAX = 1_000;
+/** A body of more bytes goes to the database alone: batches stay small. */
+export const TOGETHER_BYTES_MAX = 65_536;
+/** A header that is kept. */
+export const HEADER_CHARS_MAX = 1_024;
+/** An answer to a challenge. */
+export const CHALLENGE_CHARS_MAX = 2_048;
+
+/** Events taken up at once by one node. */
+export const CLAIM_MAX = 50;
+/** Integrations whose events are handled at the same time: a slow one does not hold up the others. */
+export const LANES_MAX = 4;
+/** A node that says nothing for so long has lost what it took up. */
+export const LEASE_MS = 60_000;
+/** What no wake-up told of is found by then. */
+export const POLL_INTERVAL_MS = 1_000;
+/** Fault 23: then it is parked. */
+export const ATTEMPTS_MAX = 5;
+/** First wait after a failure; doubles. */
+export const RETRY_FIRST_MS = 1_000;
+/** Waits between looks for a connection; then every hour until {@link LOOKS_MAX}. A new connection ends the wait. */
+export const LOOK_WAITS_MS: readonly number[] = [10_000, 60_000, 300_000, 900_000];
+export const LOOK_WAIT_LAST_MS = 3_600_000;
+/** Three days of hours: after that only a new connection or a replay. */
+export const LOOKS_MAX = LOOK_WAITS_MS.length + 72;
+/** From this look on the app is told of an event that nobody matches; sooner, a connection may be about to come. */
+export const TELL_UNMATCHED_LOOK = 3;
+
+/** As long as deliveries can be replayed; longer than the 72 h in which a repeated event must be known. */
+export const KEEP_MS = 30 * 24 * 3_600_000;
+export const SWEEP_INTERVAL_MS = 600_000;
+export const SWEEP_BATCH = 2_000;

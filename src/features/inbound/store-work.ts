@@ -1,0 +1,182 @@
+/** SQL of table `inbound_event`: taking events up, finding whom they are about, and how they end. */
+import type { Sql } from '../../platform/postgres/index.ts';
+import type { MatchedConnection, Trust } from './model.ts';
+import type { BodyKind } from './parse.ts';
+
+export interface DueEvent {
+  environmentId: number;
+  id: number;
+  uuid: string;
+  integrationId: number;
+  connectionId: number | undefined;
+  trust: Trust;
+  type: string | undefined;
+  headers: Record<string, string>;
+  bodyKind: BodyKind;
+  bodySealed: Buffer;
+  attempts: number;
+  looks: number;
+  isTold: boolean;
+  receivedAt: Date;
+}
+
+interface DueRow {
+  environment_id: number;
+  id: number;
+  uuid: string;
+  integration_id: number;
+  connection_id: number | null;
+  trust: Trust;
+  type: string | null;
+  headers: Record<string, string>;
+  body_kind: BodyKind;
+  body_sealed: Buffer;
+  attempts: number;
+  looks: number;
+  is_told: boolean;
+  received_at: Date;
+}
+
+/** Takes up to `limit` due events, oldest first; no other node takes them before the lease is over. */
+export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promise<DueEvent[]> {
+  const rows = await sql.query<DueRow>(
+    `WITH due AS (
+       SELECT environment_id, id FROM inbound_event WHERE due_at <= statement_timestamp()
+       ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+     UPDATE inbound_event e SET attempts = e.attempts + 1,
+       due_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
+     FROM due WHERE e.environment_id = due.environment_id AND e.id = due.id
+     RETURNING e.environment_id, e.id, e.uuid, e.integration_id, e.connection_id, e.trust, e.type, e.headers,
+       e.body_kind, e.body_sealed, e.attempts, e.looks, e.is_told, e.received_at`,
+    [limit, leaseMs],
+    'inbound-claim',
+  );
+  return rows
+    .map((row) => ({
+      environmentId: row.environment_id,
+      id: row.id,
+      uuid: row.uuid,
+      integrationId: row.integration_id,
+      connectionId: row.connection_id ?? undefined,
+      trust: row.trust,
+      type: row.type ?? undefined,
+      headers: row.headers,
+      bodyKind: row.body_kind,
+      bodySealed: row.body_sealed,
+      attempts: row.attempts,
+      looks: row.looks,
+      isTold: row.is_told,
+      receivedAt: row.received_at,
+    }))
+    .toSorted((one, other) => one.id - other.id);
+}
+
+type Held = Pick<DueEvent, 'environmentId' | 'id' | 'attempts'>;
+const keyOf = (event: Held): unknown[] => [event.environmentId, event.id, event.attempts];
+
+/** Holds the event against others until the transaction ends. False: somebody else has taken it up since. */
+export async function holdEvent(tx: Sql, event: Held): Promise<boolean> {
+  const rows = await tx.query(
+    `SELECT 1 FROM inbound_event
+     WHERE environment_id = $1 AND id = $2 AND attempts = $3 AND due_at IS NOT NULL FOR UPDATE`,
+    keyOf(event),
+    'inbound-hold',
+  );
+  return rows.length > 0;
+}
+
+export async function markRouted(tx: Sql, event: Held, matched: number): Promise<void> {
+  await tx.query(
+    `UPDATE inbound_event SET state = 'routed', reason = NULL, error = NULL, due_at = NULL, matched = $4,
+       routed_at = statement_timestamp()
+     WHERE environment_id = $1 AND id = $2 AND attempts = $3`,
+    [...keyOf(event), matched],
+    'inbound-routed',
+  );
+}
+
+/** Nobody matched: looked at again after `waitMs`; undefined: only when a connection comes. */
+export async function parkUnmatched(tx: Sql, event: Held, waitMs: number | undefined, isTold: boolean): Promise<void> {
+  await tx.query(
+    `UPDATE inbound_event SET state = 'parked', reason = 'no_match', error = NULL, attempts = 0, looks = looks + 1,
+       is_told = $5, due_at = statement_timestamp() + $4::float8 * interval '1 millisecond'
+     WHERE environment_id = $1 AND id = $2 AND attempts = $3`,
+    [...keyOf(event), waitMs ?? null, isTold],
+  );
+}
+
+/** It could not be handled: tried again after `waitMs`; undefined: given up. */
+export async function markFailed(sql: Sql, event: Held, error: string, waitMs: number | undefined): Promise<void> {
+  await sql.query(
+    `UPDATE inbound_event SET error = $4, due_at = statement_timestamp() + $5::float8 * interval '1 millisecond',
+       state = CASE WHEN $5::float8 IS NULL THEN 'parked' ELSE state END,
+       reason = CASE WHEN $5::float8 IS NULL THEN 'poison' ELSE reason END
+     WHERE environment_id = $1 AND id = $2 AND attempts = $3`,
+    [...keyOf(event), error, waitMs ?? null],
+  );
+}
+
+/** Parked events of an integration are due at once, a batch at a time; resolves to how many were not before. */
+export async function wakeParked(
+  sql: Sql,
+  environmentId: number,
+  integrationId: number,
+  limit: number,
+): Promise<number> {
+  const rows = await sql.query(
+    `UPDATE inbound_event SET due_at = statement_timestamp()
+     WHERE environment_id = $1 AND id IN (
+       SELECT id FROM inbound_event WHERE environment_id = $1 AND integration_id = $2 AND state = 'parked'
+         AND reason = 'no_match' AND attempts = 0 AND (due_at IS NULL OR due_at > statement_timestamp())
+       ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     RETURNING 1`,
+    [environmentId, integrationId, limit],
+  );
+  return rows.length;
+}
+
+interface MatchRow {
+  id: number;
+  connection_id: string;
+  integration_id: number;
+}
+
+const MATCH_COLUMNS = 'c.id, c.connection_id, c.integration_id';
+const LIVING = 'c.environment_id = $1 AND c.integration_id = $2 AND c.deleted_at IS NULL';
+const ORDER = 'ORDER BY c.id';
+
+/** Living connections of an integration by one property. Texts are constants: one statement each. */
+const MATCHES = {
+  id: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.id = $3`,
+  account: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.account_id = $3 ${ORDER}`,
+  connectionId: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.connection_id = $3 ${ORDER}`,
+  connectionConfig: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.connection_config ->> $4 = $3 ${ORDER}`,
+  metadata: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.metadata ->> $4 = $3 ${ORDER}`,
+  token: `SELECT ${MATCH_COLUMNS} FROM connection c JOIN credential k ON k.environment_id = c.environment_id
+    AND k.connection_id = c.id WHERE ${LIVING} AND k.access_hash = $3 ${ORDER}`,
+  all: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} ${ORDER}`,
+} as const;
+
+/** `value` and `name` as the kind of match takes them. */
+export async function selectMatches(
+  sql: Sql,
+  by: keyof typeof MATCHES,
+  environmentId: number,
+  integrationId: number,
+  ...values: (string | number | Buffer)[]
+): Promise<MatchedConnection[]> {
+  const rows = await sql.query<MatchRow>(MATCHES[by], [environmentId, integrationId, ...values], `inbound-by-${by}`);
+  return rows.map((row) => ({ id: row.id, connectionId: row.connection_id, integrationId: row.integration_id }));
+}
+
+/** Removes events older than `keepMs`, a batch at a time; resolves to how many. */
+export async function deleteOld(sql: Sql, keepMs: number, limit: number): Promise<number> {
+  const rows = await sql.query(
+    `DELETE FROM inbound_event e USING (
+       SELECT environment_id, id FROM inbound_event
+       WHERE received_at < statement_timestamp() - $1::float8 * interval '1 millisecond' LIMIT $2) old
+     WHERE e.environment_id = old.environment_id AND e.id = old.id RETURNING 1`,
+    [keepMs, limit],
+  );
+  return rows.length;
+}

@@ -1,0 +1,45 @@
+/** SQL of table `inbound_event`: storing what comes in. Times are the database's. */
+import type { Sql } from '../../platform/postgres/index.ts';
+import type { Trust } from './model.ts';
+import type { BodyKind } from './parse.ts';
+
+export interface NewEvent {
+  environmentId: number;
+  uuid: string;
+  integrationId: number;
+  /** Row id; the URL named it. */
+  connectionId: number | undefined;
+  dedupeHash: Buffer;
+  trust: Trust;
+  type: string | undefined;
+  headers: Record<string, string>;
+  bodyKind: BodyKind;
+  bodyBytes: number;
+  bodySealed: Buffer;
+}
+
+/** Stores events in one statement, which is one commit. Resolves to the uuids that were new; the others were there. */
+export async function insertEvents(sql: Sql, events: readonly NewEvent[]): Promise<ReadonlySet<string>> {
+  const rows = await sql.query<{ uuid: string }>(
+    `INSERT INTO inbound_event (environment_id, uuid, integration_id, connection_id, dedupe_hash, trust, type, headers,
+       body_kind, body_bytes, body_sealed)
+     SELECT * FROM unnest($1::integer[], $2::uuid[], $3::integer[], $4::bigint[], $5::bytea[], $6::text[], $7::text[],
+       $8::jsonb[], $9::text[], $10::integer[], $11::bytea[])
+     ON CONFLICT (environment_id, integration_id, dedupe_hash) DO NOTHING RETURNING uuid`,
+    [
+      events.map((one) => one.environmentId),
+      events.map((one) => one.uuid),
+      events.map((one) => one.integrationId),
+      events.map((one) => one.connectionId ?? null),
+      events.map((one) => one.dedupeHash),
+      events.map((one) => one.trust),
+      events.map((one) => one.type ?? null),
+      events.map((one) => JSON.stringify(one.headers)),
+      events.map((one) => one.bodyKind),
+      events.map((one) => one.bodyBytes),
+      events.map((one) => one.bodySealed),
+    ],
+    'inbound-insert',
+  );
+  return new Set(rows.map((row) => row.uuid));
+}
