@@ -20,7 +20,7 @@ import {
 } from '../features/credentials/index.ts';
 import { createDisconnect, disconnectRoutes } from '../features/disconnect/index.ts';
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
-import { createInbound, JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../features/inbound/index.ts';
+import { createInbound, inboundRoutes, JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../features/inbound/index.ts';
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
 import { createOutbound, type OutboundDeps } from '../features/outbound/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
@@ -257,6 +257,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...connect.routes,
     ...functionServiceRoutes(services, services),
+    ...inboundRoutes({ inbound: services.inbound, integrations, connections }),
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
   ];
   const { app, routes: mounted } = await createServer({

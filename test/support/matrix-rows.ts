@@ -313,6 +313,10 @@ export const rows: Record<string, Row> = {
   // Whoever sends is proven by what it sends; nobody here is a provider.
   'POST /webhook/:environmentUuid/:providerConfigKey': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}`, { ok: 404 }), // prettier-ignore
   'POST /webhook/:environmentUuid/:providerConfigKey/:secret': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}/1-0`, { ok: 404 }), // prettier-ignore
+  'GET /inbound-events': pathRow(() => '/inbound-events', { names: ['integration'], query: (world) => ({ state: 'routed', limit: '10', ...byKey(world) }) }), // prettier-ignore
+  'GET /inbound-events/:id': pathRow(() => `/inbound-events/${NOWHERE}`, { ok: 404 }),
+  'POST /inbound-events/replay': pathRow(() => '/inbound-events/replay', { body: { ids: [NOWHERE], limit: 10 } }),
+  'GET /connections/:connectionId/webhook-url': pathRow((world) => `/connections/${world.connection}/webhook-url`, { ...named, query: byKey }), // prettier-ignore
 
   'GET /proxy/*': proxyRow,
   'HEAD /proxy/*': proxyRow,

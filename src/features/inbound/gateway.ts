@@ -52,6 +52,8 @@ export async function registerGateway(app: FastifyInstance, deps: GatewayDeps): 
       scope.route({
         method: 'POST',
         url,
+        // Providers call it, nobody else; `GET /integrations/:uniqueKey` tells the URL.
+        schema: { hide: true },
         bodyLimit: BODY_BYTES_MAX,
         // Before the body is read: nobody sends a megabyte to a place that is not there.
         onRequest: async (request) => {

@@ -12,4 +12,5 @@
 export type { HookAnswer, InboundEvent, InboundHook, InboundState, MatchedConnection, Trust } from './model.ts';
 export { inboundErrors } from './errors.ts';
 export { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './limits.ts';
+export { inboundRoutes, type InboundRouteDeps } from './routes/index.ts';
 export { createInbound, type Inbound, type InboundDeps, type InboundEdge } from './service.ts';

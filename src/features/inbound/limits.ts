@@ -39,3 +39,6 @@ export const TELL_UNMATCHED_LOOK = 3;
 export const KEEP_MS = 30 * 24 * 3_600_000;
 export const SWEEP_INTERVAL_MS = 600_000;
 export const SWEEP_BATCH = 2_000;
+
+/** How often a caller that waits for new events looks for them. */
+export const LIST_POLL_MS = 500;

@@ -74,6 +74,7 @@ export interface ListedEvent {
   connectionId: string | undefined;
   trust: Trust;
   type: string | undefined;
+  headers: Record<string, string>;
   state: InboundState;
   reason: 'no_match' | 'poison' | undefined;
   error: string | undefined;

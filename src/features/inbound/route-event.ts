@@ -10,7 +10,16 @@ import { LOOK_WAIT_LAST_MS, LOOK_WAITS_MS, LOOKS_MAX, TELL_UNMATCHED_LOOK } from
 import type { HookAnswer, InboundEvent, InboundHook, MatchedConnection } from './model.ts';
 import { parseWebhook, type JsonReader } from './parse.ts';
 import { bodyPlace, webhooksOf } from './receive.ts';
-import { holdEvent, markRouted, parkUnmatched, selectMatches, type DueEvent } from './store-work.ts';
+import {
+  matchAccount,
+  matchAll,
+  matchConfig,
+  matchMetadata,
+  matchPublicId,
+  matchRows,
+  matchToken,
+} from './store-match.ts';
+import { holdEvent, markRouted, parkUnmatched, type DueEvent } from './store-work.ts';
 
 export interface RouteDeps {
   db: Database;
@@ -60,7 +69,11 @@ export async function routeEvent(deps: RouteDeps, due: DueEvent): Promise<void> 
   });
 }
 
-async function readBody({ vault, readJson }: RouteDeps, due: DueEvent): Promise<unknown> {
+/** The parsed body of a stored event. */
+export async function readBody(
+  { vault, readJson }: Pick<RouteDeps, 'vault' | 'readJson'>,
+  due: Pick<DueEvent, 'environmentId' | 'uuid' | 'bodyKind' | 'bodySealed'>,
+): Promise<unknown> {
   const text = await vault.open(bodyPlace(due.environmentId, due.uuid), due.bodySealed);
   const contentType = { json: 'application/json', form: 'application/x-www-form-urlencoded', text: 'text/plain' };
   if (due.bodyKind === 'text') return text;
@@ -91,9 +104,8 @@ async function matchesOf(
   spec: WebhooksSpec,
   identifiers: Identifiers | undefined,
 ): Promise<MatchedConnection[]> {
-  const { environmentId, integrationId } = due;
-  if (due.connectionId !== undefined) return selectMatches(tx, 'id', environmentId, integrationId, due.connectionId);
-  if (spec.route === 'all') return selectMatches(tx, 'all', environmentId, integrationId);
+  if (due.connectionId !== undefined) return matchRows(tx, due, [due.connectionId]);
+  if (spec.route === 'all') return matchAll(tx, due);
   for (const value of identifiers?.values ?? []) {
     const found = await lookUp(deps, tx, due, (identifiers as Identifiers).by, value);
     if (found.length > 0) return found;
@@ -104,22 +116,25 @@ async function matchesOf(
 async function lookUp(
   deps: RouteDeps,
   tx: Sql,
-  { environmentId, integrationId }: DueEvent,
+  due: DueEvent,
   by: WebhookRoute['by'],
   value: string,
 ): Promise<MatchedConnection[]> {
-  if (by === 'token') {
-    const hash = await deps.vault.lookupHash(environmentId, value);
-    return selectMatches(tx, 'token', environmentId, integrationId, hash);
+  const { environmentId, integrationId } = due;
+  switch (by) {
+    case 'account':
+      return matchAccount(tx, due, value);
+    case 'connectionId':
+      return matchPublicId(tx, due, value);
+    case 'token':
+      return matchToken(tx, due, await deps.vault.lookupHash(environmentId, value));
+    case 'record':
+      return matchRows(tx, due, await deps.recordHolders(tx, environmentId, integrationId, value));
+    default: {
+      const [group, name = ''] = by.split('.');
+      return (group === 'metadata' ? matchMetadata : matchConfig)(tx, due, name, value);
+    }
   }
-  if (by === 'record') {
-    const holders = await deps.recordHolders(tx, environmentId, integrationId, value);
-    const found = await Promise.all(holders.map((id) => selectMatches(tx, 'id', environmentId, integrationId, id)));
-    return found.flat();
-  }
-  if (by === 'account' || by === 'connectionId') return selectMatches(tx, by, environmentId, integrationId, value);
-  const [group, name = ''] = by.split('.') as ['connectionConfig' | 'metadata', string];
-  return selectMatches(tx, group, environmentId, integrationId, value, name);
 }
 
 function eventOf(
@@ -184,6 +199,7 @@ async function writeForward(
       payload,
       ...(due.trust !== 'signature' && { trust: due.trust }),
     },
+    providerHeaders: due.headers,
   });
 }
 
@@ -201,7 +217,12 @@ async function parkEvent(
   const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
   const tells = !due.isTold && isTime && forward !== false && integration.forwardWebhooks;
   if (tells && typeof forward === 'object' && forward !== null) {
-    await deps.connections.writeEvent(tx, { environmentId: due.environmentId, type: 'forward', payload: forward });
+    await deps.connections.writeEvent(tx, {
+      environmentId: due.environmentId,
+      type: 'forward',
+      payload: forward,
+      providerHeaders: due.headers,
+    });
   }
   if (!canMatch) return markRouted(tx, due, 0);
   const waitMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;

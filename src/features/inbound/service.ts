@@ -1,9 +1,14 @@
 import type { FastifyInstance } from 'fastify';
+import { redacted } from '../../protocols/webhook-signature/index.ts';
 import { webhookPath, type Integration } from '../integrations/index.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Environments } from '../environments/index.ts';
 import { registerGateway, type GatewayDeps } from './gateway.ts';
-import { createReceive, type ReceiveDeps } from './receive.ts';
+import { LIST_POLL_MS } from './limits.ts';
+import type { ListedEvent } from './model.ts';
+import { createReceive, webhooksOf, type ReceiveDeps } from './receive.ts';
+import { readBody } from './route-event.ts';
+import { replayEvents, selectListed, selectWhole, type EventFilter } from './store-read.ts';
 import { urlSecretOf } from './urls.ts';
 import { createWorker, type Worker, type WorkerDeps } from './worker.ts';
 
@@ -16,6 +21,8 @@ export type InboundDeps = Omit<ReceiveDeps, 'stored'> &
 /** What the HTTP edge gives. */
 export type InboundEdge = Pick<GatewayDeps, 'watchBody' | 'toError'>;
 
+export type ListQuery = Parameters<typeof selectListed>[1];
+
 export interface Inbound {
   /** Mounts `POST /webhook/…`. */
   register(app: FastifyInstance, edge: InboundEdge): Promise<void>;
@@ -23,6 +30,12 @@ export interface Inbound {
   webhookUrl(integration: Integration): Promise<string>;
   /** A URL that is about one connection and that nobody else knows: for providers that prove or say nothing. */
   connectionUrl(integration: Integration, connection: Pick<Connection, 'id'>): Promise<string>;
+  /** As `selectListed` says; with `waitMs` it waits so long for the first one. */
+  list(query: ListQuery, options?: { waitMs: number; signal: AbortSignal }): Promise<ListedEvent[]>;
+  /** One with its body, without the secrets in it. */
+  read(environmentId: number, id: string): Promise<{ event: ListedEvent; body: unknown } | undefined>;
+  /** Makes events due again, oldest first; resolves to how many. */
+  replay(filter: EventFilter, limit: number): Promise<number>;
   /** Handles what is due now; resolves to how many events. */
   work: Worker['work'];
   /** Handles events until the returned function has resolved. */
@@ -30,7 +43,7 @@ export interface Inbound {
 }
 
 export function createInbound(deps: InboundDeps): Inbound {
-  const { vault, environments } = deps;
+  const { db, clock, vault, environments } = deps;
   const worker = createWorker(deps);
   const receive = createReceive({ ...deps, stored: () => worker.wake() });
 
@@ -47,6 +60,27 @@ export function createInbound(deps: InboundDeps): Inbound {
       const { environmentId, id: integrationId } = integration;
       const secret = await urlSecretOf(vault, { environmentId, integrationId, connectionId: connection.id });
       return `${await webhookUrl(integration)}/${secret}`;
+    },
+    async list(query, { waitMs, signal } = { waitMs: 0, signal: new AbortController().signal }) {
+      const untilMs = clock.monotonicMs() + waitMs;
+      for (;;) {
+        const events = await selectListed(db, query);
+        if (events.length > 0 || clock.monotonicMs() >= untilMs || signal.aborted) return events;
+        await clock.sleep(LIST_POLL_MS, signal).catch(() => undefined); // the caller has left
+      }
+    },
+    async read(environmentId, id) {
+      const whole = await selectWhole(db, environmentId, id);
+      if (whole === undefined) return undefined;
+      const integration = await deps.integrations.byId(environmentId, whole.integrationId);
+      const body = await readBody(deps, { ...whole, environmentId, uuid: id });
+      const secrets = integration === undefined ? [] : (webhooksOf(integration).redact ?? []);
+      return { event: whole.listed, body: redacted(body, secrets) };
+    },
+    async replay(filter, limit) {
+      const count = await replayEvents(db, filter, limit);
+      if (count > 0) worker.wake();
+      return count;
     },
     work: () => worker.work(),
     start: () => worker.start(),

@@ -1,6 +1,6 @@
-/** SQL of table `inbound_event`: taking events up, finding whom they are about, and how they end. */
+/** SQL of table `inbound_event`: taking events up, and how they end. */
 import type { Sql } from '../../platform/postgres/index.ts';
-import type { MatchedConnection, Trust } from './model.ts';
+import type { Trust } from './model.ts';
 import type { BodyKind } from './parse.ts';
 
 export interface DueEvent {
@@ -124,49 +124,15 @@ export async function wakeParked(
   limit: number,
 ): Promise<number> {
   const rows = await sql.query(
-    `UPDATE inbound_event SET due_at = statement_timestamp()
-     WHERE environment_id = $1 AND id IN (
+    `WITH woken AS (
        SELECT id FROM inbound_event WHERE environment_id = $1 AND integration_id = $2 AND state = 'parked'
          AND reason = 'no_match' AND attempts = 0 AND (due_at IS NULL OR due_at > statement_timestamp())
        ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-     RETURNING 1`,
+     UPDATE inbound_event SET due_at = statement_timestamp()
+     FROM woken WHERE environment_id = $1 AND inbound_event.id = woken.id RETURNING 1`,
     [environmentId, integrationId, limit],
   );
   return rows.length;
-}
-
-interface MatchRow {
-  id: number;
-  connection_id: string;
-  integration_id: number;
-}
-
-const MATCH_COLUMNS = 'c.id, c.connection_id, c.integration_id';
-const LIVING = 'c.environment_id = $1 AND c.integration_id = $2 AND c.deleted_at IS NULL';
-const ORDER = 'ORDER BY c.id';
-
-/** Living connections of an integration by one property. Texts are constants: one statement each. */
-const MATCHES = {
-  id: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.id = $3`,
-  account: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.account_id = $3 ${ORDER}`,
-  connectionId: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.connection_id = $3 ${ORDER}`,
-  connectionConfig: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.connection_config ->> $4 = $3 ${ORDER}`,
-  metadata: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} AND c.metadata ->> $4 = $3 ${ORDER}`,
-  token: `SELECT ${MATCH_COLUMNS} FROM connection c JOIN credential k ON k.environment_id = c.environment_id
-    AND k.connection_id = c.id WHERE ${LIVING} AND k.access_hash = $3 ${ORDER}`,
-  all: `SELECT ${MATCH_COLUMNS} FROM connection c WHERE ${LIVING} ${ORDER}`,
-} as const;
-
-/** `value` and `name` as the kind of match takes them. */
-export async function selectMatches(
-  sql: Sql,
-  by: keyof typeof MATCHES,
-  environmentId: number,
-  integrationId: number,
-  ...values: (string | number | Buffer)[]
-): Promise<MatchedConnection[]> {
-  const rows = await sql.query<MatchRow>(MATCHES[by], [environmentId, integrationId, ...values], `inbound-by-${by}`);
-  return rows.map((row) => ({ id: row.id, connectionId: row.connection_id, integrationId: row.integration_id }));
 }
 
 /** Removes events older than `keepMs`, a batch at a time; resolves to how many. */

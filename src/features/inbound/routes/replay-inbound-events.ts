@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { defineRoute, environmentOf } from '../../../base/route.ts';
+import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
+import { eventFilter } from '../wire.ts';
+import { integrationIdOf, type InboundRouteDeps } from './index.ts';
+
+const IDS_MAX = 100;
+/** One statement; what is behind it is asked for again. */
+const LIMIT_MAX = 10_000;
+
+/** Handles stored webhooks again, oldest first, as if they had just come: one, those of a filter, of a time; ours. */
+export function replayInboundEventsRoute(deps: InboundRouteDeps) {
+  return defineRoute({
+    method: 'POST',
+    path: '/inbound-events/replay',
+    summary: 'Handle stored webhooks again',
+    auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.inboundReplay },
+    query: z.strictObject({}),
+    body: z
+      .strictObject({
+        ...eventFilter,
+        ids: z.array(z.uuid()).min(1).max(IDS_MAX).optional(),
+        limit: z.number().int().min(1).max(LIMIT_MAX).optional(),
+      })
+      .refine(({ limit: _limit, ...which }) => Object.keys(which).length > 0, {
+        message: 'Say which events: `ids`, or at least one property of a filter.',
+      }),
+    errors: ['unknown_provider_config'],
+    async handle(request) {
+      const { body } = request;
+      const environmentId = environmentOf(request).id;
+      const limit = body.limit ?? LIMIT_MAX;
+      const replayed = await deps.inbound.replay(
+        {
+          environmentId,
+          integrationId: await integrationIdOf(deps, environmentId, body.provider_config_key),
+          uuids: body.ids,
+          state: body.state,
+          type: body.type,
+          receivedAfter: body.received_after,
+          receivedBefore: body.received_before,
+        },
+        limit,
+      );
+      return { body: { replayed, has_more: replayed === limit } };
+    },
+  });
+}
