@@ -1,4 +1,5 @@
 /** What people and the app ask of syncs: run now, start, pause, another period, named copies. */
+import { isHawserError } from '../../base/errors.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { Connection } from '../connections/index.ts';
 import type { DeployedFunction } from '../functions/index.ts';
@@ -12,6 +13,8 @@ import { deleteSync, insertVariant, resetSync, selectSyncs, setSyncPeriod, setSy
 
 /** Wire contract J.2. */
 const VARIANTS_MAX = 100;
+
+const TRIES_MAX = 3;
 
 type ConnectionTarget = SyncTarget & { connection: Connection };
 
@@ -40,6 +43,20 @@ export async function aimedAt(
   });
 }
 
+/**
+ * A run that ends at this moment holds its own row and wants that of its sync; a call holds the sync's and wants the
+ * run's. Where the database ends the call for that, it begins again.
+ */
+async function locking<R>(deps: Pick<SyncsDeps, 'db'>, work: (tx: Sql) => Promise<R>): Promise<R> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await deps.db.transaction(work);
+    } catch (error) {
+      if (tries === TRIES_MAX || !isHawserError(error, 'database_busy')) throw error;
+    }
+  }
+}
+
 /** The syncs of one aim, locked until the transaction ends. */
 function locked(tx: Sql, { environmentId, connection }: SyncTarget, { fn, variant }: Aimed): Promise<Sync[]> {
   return selectSyncs(tx, { environmentId, functionIds: [fn.id], connectionId: connection?.id, variant }, true);
@@ -56,7 +73,7 @@ export async function triggerSyncs(
   if (aims.length === 0) throw syncErrors.fail('no_syncs_found');
   for (const aim of aims) {
     if (aim === undefined) throw syncErrors.fail('no_syncs_found');
-    await deps.db.transaction(async (tx) => {
+    await locking(deps, async (tx) => {
       for (const sync of await locked(tx, target, aim)) {
         if (mode.reset) await reset(deps, tx, aim.fn, sync, mode.emptyCache);
         await deps.runs.enqueue(tx, {
@@ -88,7 +105,7 @@ export async function moveSyncs(
 ): Promise<void> {
   const aims = await aimedAt(deps, target, names);
   if (aims.length === 0 || aims.includes(undefined)) throw syncErrors.fail('no_syncs_found');
-  await deps.db.transaction(async (tx) => {
+  await locking(deps, async (tx) => {
     for (const aim of aims as Aimed[]) {
       for (const sync of await locked(tx, target, aim)) {
         await setSyncState(tx, sync, state);
@@ -106,7 +123,7 @@ export function setPeriod(
   name: SyncName,
   periodMs: number | undefined,
 ): Promise<number> {
-  return deps.db.transaction(async (tx) => {
+  return locking(deps, async (tx) => {
     const { fn, sync } = await oneSync(deps, tx, target, name);
     const next = periodMs ?? periodOf(fn);
     await setSyncPeriod(tx, sync, next, periodMs !== undefined);
@@ -116,7 +133,7 @@ export function setPeriod(
 
 export async function createVariant(deps: SyncsDeps, target: ConnectionTarget, name: SyncName): Promise<Sync> {
   refuseBase(name);
-  return deps.db.transaction(async (tx) => {
+  return locking(deps, async (tx) => {
     const { fn, sync: base } = await oneSync(deps, tx, target, { name: name.name, variant: BASE_VARIANT });
     const all = await locked(tx, target, { fn, variant: undefined });
     if (all.some((sync) => sync.variant === name.variant)) throw syncErrors.fail('sync_variant_already_exists');
@@ -130,7 +147,7 @@ export async function createVariant(deps: SyncsDeps, target: ConnectionTarget, n
 export async function deleteVariant(deps: SyncsDeps, target: ConnectionTarget, name: SyncName): Promise<void> {
   refuseBase(name);
   const { environmentId, connection } = target;
-  const models = await deps.db.transaction(async (tx) => {
+  const models = await locking(deps, async (tx) => {
     const { fn, sync } = await oneSync(deps, tx, target, name, 'not_found');
     await deps.runs.cancel(tx, { environmentId, syncId: sync.id });
     await deleteSync(tx, sync);
