@@ -22,7 +22,7 @@ import { createDisconnect, disconnectRoutes } from '../features/disconnect/index
 import { createEnvironments, ENVIRONMENT_SCOPES } from '../features/environments/index.ts';
 import { createInbound, inboundRoutes, JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../features/inbound/index.ts';
 import { createIntegrations, integrationRoutes, type Integration } from '../features/integrations/index.ts';
-import { createOutbound, type OutboundDeps } from '../features/outbound/index.ts';
+import { createOutbound, outboundRoutes, type OutboundDeps } from '../features/outbound/index.ts';
 import { createProviders, providerRoutes } from '../features/providers/index.ts';
 import { registerProxy } from '../features/proxy/index.ts';
 import type { RunLimits } from '../features/runs/index.ts';
@@ -257,7 +257,11 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...connect.routes,
     ...functionServiceRoutes(services, services),
+<<<<<<< ours
     ...inboundRoutes({ inbound: services.inbound, integrations, connections }),
+=======
+    ...outboundRoutes(services),
+>>>>>>> theirs
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
   ];
   const { app, routes: mounted } = await createServer({

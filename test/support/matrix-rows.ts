@@ -1,5 +1,6 @@
 /** A call for every route that its rightful caller may make: by `METHOD path`, as the router has it. */
 import { functionRows } from './matrix-rows-functions.ts';
+import { outboundRows } from './matrix-rows-outbound.ts';
 import type { Matrix, World } from './matrix.ts';
 
 export interface Call {
@@ -84,6 +85,7 @@ const NOWHERE = '00000000-0000-4000-8000-000000000000';
 /** Preflights need none: they answer the same to everybody. */
 export const rows: Record<string, Row> = {
   ...functionRows,
+  ...outboundRows,
   'GET /health': pathRow(() => '/health', {}),
   'GET /ready': pathRow(() => '/ready', {}),
   'GET /openapi.json': pathRow(() => '/openapi.json', {}),
@@ -169,7 +171,7 @@ export const rows: Record<string, Row> = {
         connection_config: { e: 'f' },
         tags: { project: 'g' },
         end_user: { id: 'user-2', email: 'two@example.com', display_name: 'Two', tags: { h: 'i' } },
-        webhook_url_override: 'https://hooks.example/x',
+        webhook_url_override: world.hooks,
       },
     }),
     ok: 201,

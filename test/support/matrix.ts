@@ -26,6 +26,8 @@ export interface World {
   /** A run of an action, and a name of a function: for the rows that prepare them. */
   run: string;
   fn: string;
+  /** A URL of the app that takes every event. */
+  hooks: string;
 }
 
 export interface Matrix {
@@ -94,6 +96,7 @@ export async function startMatrix(options: TestAppOptions = {}): Promise<Matrix>
     session: '',
     run: '00000000-0000-4000-8000-000000000000',
     fn: 'nobody',
+    hooks: `${upstream.url}/hooks`,
   });
   const matrix: Matrix = {
     app,
@@ -237,7 +240,8 @@ async function dump(app: TestApp, world: World): Promise<string> {
       `SELECT 1 FROM environment e WHERE e.name = $1 AND (
          EXISTS (SELECT FROM run WHERE environment_id = e.id AND state IN ('queued', 'running')) OR
          EXISTS (SELECT FROM sync WHERE environment_id = e.id AND due_at <= clock_timestamp()) OR
-         EXISTS (SELECT FROM event WHERE environment_id = e.id AND NOT is_handled))`,
+         EXISTS (SELECT FROM event WHERE environment_id = e.id AND NOT is_handled) OR
+         EXISTS (SELECT FROM delivery WHERE environment_id = e.id AND state = 'pending'))`,
       [world.name],
     );
     return rows.length === 0;

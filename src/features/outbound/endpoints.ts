@@ -64,7 +64,7 @@ export interface Endpoints {
   changeSettings(environmentId: number, change: SettingsChange): Promise<void>;
 }
 
-export function createEndpoints(deps: OutboundDeps): Endpoints {
+export function createEndpoints(deps: OutboundDeps, wake: () => void): Endpoints {
   const { db, upstream } = deps;
   const { vault } = deps.environments;
 
@@ -100,6 +100,7 @@ export function createEndpoints(deps: OutboundDeps): Endpoints {
       return updated;
     });
     if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
+    if (values.enabled === true) wake();
     return toEndpoint(row);
   }
 
@@ -141,6 +142,7 @@ export function createEndpoints(deps: OutboundDeps): Endpoints {
       const row = await rowOf(environmentId, id);
       if (row.state === 'disabled') throw outboundErrors.fail('endpoint_disabled');
       await deps.connections.writeEvent(db, { environmentId, type: 'endpoint.test', payload: { endpointId: id } });
+      wake();
     },
     settings: async (sql, environmentId) => (await selectSettings(sql, environmentId)) ?? DEFAULT_SETTINGS,
     async changeSettings(environmentId, { primaryUrl, secondaryUrl, ...switches }) {

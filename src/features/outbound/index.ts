@@ -12,3 +12,4 @@ export type { Endpoints } from './endpoints.ts';
 export { createOutbound, type Outbound } from './service.ts';
 export { outboundErrors } from './errors.ts';
 export { CONTRACT_KINDS, KINDS, OWN_KINDS } from './kinds.ts';
+export { outboundRoutes } from './routes/index.ts';

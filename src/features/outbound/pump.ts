@@ -193,7 +193,7 @@ export function createPump(deps: OutboundDeps): Pump {
 
   const isBusy = (): boolean => running.size > 0 || passing !== undefined;
 
-  async function settled(): Promise<void> {
+  async function quiet(): Promise<void> {
     while (isBusy()) await Promise.all([...running, passing]);
   }
 
@@ -201,7 +201,7 @@ export function createPump(deps: OutboundDeps): Pump {
     wake,
     pass,
     async runDry() {
-      do await settled();
+      do await quiet();
       while ((await pass()) > 0 || running.size > 0);
     },
     async stop() {
@@ -214,7 +214,7 @@ export function createPump(deps: OutboundDeps): Pump {
         },
         () => undefined, // everything ended in time
       );
-      await Promise.race([settled(), late]);
+      await Promise.race([quiet(), late]);
       ended.abort();
     },
   };

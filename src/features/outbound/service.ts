@@ -1,5 +1,6 @@
 import { errorText } from '../../base/log.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
+import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { createEndpoints, type Endpoints } from './endpoints.ts';
 import { KEEP_MS, OUTBOUND_LIMITS } from './limits.ts';
 import type { OutboundDeps } from './model.ts';
@@ -10,6 +11,7 @@ const DELETE_BATCH = 2_000;
 
 export interface Outbound {
   readonly endpoints: Endpoints;
+  readonly deliveries: Deliveries;
   /** Something may be due: looks at once instead of at the next poll. */
   wake(): void;
   /** Sends everything that is due now, to its end; for tests and benchmarks. */
@@ -26,7 +28,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   const { db, clock, log } = deps;
   const limits = { ...OUTBOUND_LIMITS, ...deps.limits };
   const pump = createPump(deps);
-  const endpoints = createEndpoints(deps);
+  const endpoints = createEndpoints(deps, pump.wake);
 
   async function sweep(): Promise<void> {
     for (;;) if ((await deleteOldEvents(db, KEEP_MS, DELETE_BATCH)) < DELETE_BATCH) break;
@@ -35,6 +37,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   return {
     endpoints,
+    deliveries: createDeliveries(deps, pump.wake),
     wake: pump.wake,
     runDry: pump.runDry,
     sweep,
