@@ -257,11 +257,8 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...connect.routes,
     ...functionServiceRoutes(services, services),
-<<<<<<< ours
     ...inboundRoutes({ inbound: services.inbound, integrations, connections }),
-=======
     ...outboundRoutes(services),
->>>>>>> theirs
     ...(options.devRoutes?.(services) ?? landingRoutes({ version: options.version })),
   ];
   const { app, routes: mounted } = await createServer({
