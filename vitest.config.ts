@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /** Tests that set what a whole process has in common, such as the certificates it trusts: a worker for each. */
 const OWN_PROCESS = [
@@ -19,6 +20,7 @@ export default defineConfig({
     // One database server for all of them: the projects see what this one provides.
     globalSetup: ['test/support/global-setup.ts'],
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // On a shared machine a process may get no turn for seconds: there a test has a second try, and is named.
     retry: process.env['TEST_RETRY'] === '1' ? 1 : 0,
     projects: [

@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { FUNCTION_POINTS, functionTableOf, runFunctionCampaign, type FunctionCampaign } from './functions-campaign.ts';
 import { createFunctionsWorld, type FunctionsWorld } from './functions-world.ts';
 
-const ROUNDS = 18;
+const ROUNDS = 60;
 const SEED = 20_261_122;
 
 let database: TestDatabase;
