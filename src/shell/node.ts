@@ -9,6 +9,7 @@ import { randomId } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import type { Principal, Route } from '../base/route.ts';
 import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
+import { accountRoutes, createAccounts } from '../features/accounts/index.ts';
 import { createActivity } from '../features/activity/index.ts';
 import { createConnect, verifyCredential } from '../features/connect/index.ts';
 import { connectionRoutes, createConnections } from '../features/connections/index.ts';
@@ -151,7 +152,20 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     isQuarantined,
     events,
   });
+  const accounts = createAccounts({
+    db,
+    clock,
+    log,
+    upstream,
+    integrations,
+    connections,
+    credentials,
+    disconnect,
+    activity,
+    events,
+  });
   const connect = createConnect({
+    accounts,
     db,
     clock,
     log,
@@ -193,6 +207,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     connections,
     credentials,
     disconnect,
+    accounts,
     connect,
     outbound,
     publicUrl,
@@ -211,7 +226,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     killPoints: options.refresh?.killPoints ?? killPoints,
     readJson: (text) => parseJson(text, { jsonDepthMax: JSON_DEPTH_MAX, jsonValuesMax: JSON_VALUES_MAX }),
     serverUrl: () => publicUrl().origin,
-    hooks: [],
+    hooks: [(event, matched, tx) => accounts.onProviderEvent(event, matched, tx)],
     runFunctions: (tx, event, matched) =>
       ran.syncs.onWebhook(tx, { ...event, connectionIds: matched.map((connection) => connection.id) }),
     recordHolders: (sql, environmentId, integrationId, id) =>
@@ -255,6 +270,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
       events: services.actions.events,
     }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
+    ...accountRoutes({ accounts: services.accounts }),
     ...connect.routes,
     ...functionServiceRoutes(services, services),
     ...inboundRoutes({ inbound: services.inbound, integrations, connections }),
@@ -317,6 +333,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
   const stopRecovery = recovery.start();
   const stopCredentials = credentials.start();
   const stopDisconnects = disconnect.start();
+  const stopAccounts = services.accounts.start();
   const stopFunctions = startFunctionServices(services, services);
   const stopOutbound = services.outbound.start();
   const stopSweep = clock.every(SWEEP_INTERVAL_MS, () => {
@@ -336,6 +353,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         await stopOutbound();
         stopCredentials();
         await stopDisconnects();
+        stopAccounts();
         await sockets.close();
         // Calls under way may end; then their connections are cut.
         await within(clock, app.close(), () => app.server.closeAllConnections());

@@ -52,6 +52,8 @@ export interface TestAppOptions {
   settings?: Record<string, string>;
   /** Default true. */
   seed?: boolean;
+  /** The emulators tell the seeded integrations what happens. Default false. */
+  webhooks?: boolean;
   devRoutes?: HawserOptions['devRoutes'];
   /** Plays the providers instead of the own emulators. */
   emulatorUrl?: string;
@@ -85,7 +87,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     devRoutes: options.devRoutes,
   });
   const { entries } = await ensureEnvironments(hawser.services.environments, undefined);
-  if (options.seed !== false) await seedDev(hawser.services, emulators, `${hawser.url}/oauth/callback`);
+  if (options.seed !== false) {
+    const webhooks = options.webhooks === true;
+    await seedDev(hawser.services, emulators, `${hawser.url}/oauth/callback`, { webhooks });
+  }
   const apiKey = entries['dev']?.apiKey as string;
 
   return {

@@ -195,6 +195,9 @@ export const rows: Record<string, Row> = {
   'DELETE /connections/:connectionId': pathRow((world) => `/connections/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
   'DELETE /connection/:connectionId': pathRow((world) => `/connection/${world.connection}`, { ...throwAway, query: byKey }), // prettier-ignore
 
+  'GET /accounts': pathRow(() => '/accounts', { names: ['integration'], query: (world) => ({ limit: '10', page: '0', ...byKey(world) }) }), // prettier-ignore
+  'GET /accounts/:id/members': pathRow(() => '/accounts/nobody/members', { ok: 404, query: byKey }),
+
   'GET /records': {
     call: (world) => ({
       path: '/records',

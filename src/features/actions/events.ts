@@ -129,6 +129,7 @@ function liveOf(candidate: Candidate, now: Date): LiveConnection {
     tags: {},
     endUserId: undefined,
     accountId: undefined,
+    grantOf: undefined,
     webhookUrlOverride: undefined,
     lastGoodCallAt: undefined,
     lastFetchedAt: undefined,

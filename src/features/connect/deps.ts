@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Database } from '../../platform/postgres/index.ts';
 import type { Upstream } from '../../platform/upstream/index.ts';
+import type { Accounts } from '../accounts/index.ts';
 import type { Activity } from '../activity/index.ts';
 import type { Connections } from '../connections/index.ts';
 import type { ConnectionEvents, Credentials } from '../credentials/index.ts';
@@ -19,6 +20,7 @@ export interface ConnectDeps {
   integrations: Pick<IntegrationService, 'byKey' | 'byId' | 'list' | 'oauth2Of' | 'targetUrl'>;
   connections: Pick<Connections, 'byId' | 'byPublicId' | 'list' | 'upsert' | 'writeEvent' | 'endUser'>;
   credentials: Pick<Credentials, 'write'>;
+  accounts: Pick<Accounts, 'readiness' | 'admit' | 'settle' | 'refused'>;
   activity: Pick<Activity, 'record'>;
   /** The app's functions around a connection. Default: none. */
   events?: Pick<ConnectionEvents, 'validate' | 'created'>;

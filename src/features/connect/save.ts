@@ -1,4 +1,5 @@
 import { isHawserError } from '../../base/errors.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
 import { tagsFor, type Connection } from '../connections/index.ts';
 import type { Credential, GrantFacts } from '../credentials/index.ts';
 import type { Attempt } from './access.ts';
@@ -22,8 +23,9 @@ export interface Outcome {
  *
  * The app's own checks run before, with the credential that is about to be stored.
  *
- * Errors: `connection_validation_failed` (one of them refused it), `unknown_connect_session_token` (the session was spent meanwhile), `invalid_connection` (the connection to
- * repair was deleted meanwhile).
+ * Errors: `connection_validation_failed` (one of them refused it), `unknown_connect_session_token` (the session was spent
+ * meanwhile), `invalid_connection` (the connection to repair was deleted meanwhile), `account_already_connected` and
+ * `account_changed` (the integration's policy about accounts).
  */
 export async function saveConnection(
   deps: ConnectDeps,
@@ -42,9 +44,18 @@ export async function saveConnection(
     tags: session.tags,
     existing: reconnect,
   });
-  const saved = await deps.db.transaction(async (tx) => {
+  const { connectionConfig, credential } = outcome;
+  const readiness = await deps.accounts.readiness(integration, connectionConfig, credential);
+  const arrival = {
+    environmentId: environment.id,
+    integration,
+    connectionId: outcome.connectionId,
+    accountId: outcome.accountId,
+  };
+  const store = async (tx: Sql) => {
     const claimed = await claimSession(tx, environment.id, session.id, new Date(deps.clock.now()));
     if (!claimed) throw errors.fail('unknown_connect_session_token');
+    const admission = await deps.accounts.admit(tx, arrival);
     const { connection, operation } = await deps.connections.upsert(tx, {
       environmentId: environment.id,
       integrationId: integration.id,
@@ -54,10 +65,18 @@ export async function saveConnection(
       endUser: session.endUser,
       accountId: outcome.accountId,
       webhookUrlOverride: session.webhookUrlOverride,
-      state: 'active',
+      ...(readiness.ready === false
+        ? { state: 'not_ready' as const, stateReason: readiness.reason }
+        : { state: 'active' as const }),
     });
     if (reconnect !== undefined && connection.id !== reconnect.id) throw errors.fail('invalid_connection');
-    await deps.credentials.write(tx, { connection, credential: outcome.credential, facts: outcome.facts });
+    await deps.accounts.settle(tx, {
+      connection,
+      integration,
+      admission,
+      credential,
+      write: (settled) => deps.credentials.write(tx, { connection: settled, credential, facts: outcome.facts }),
+    });
     await deps.connections.writeEvent(tx, {
       environmentId: environment.id,
       type: 'auth',
@@ -66,6 +85,12 @@ export async function saveConnection(
     });
     if (operation === 'creation') await deps.events?.created(tx, connection);
     return { connection, operation };
+  };
+  const saved = await deps.db.transaction(store).catch(async (error: unknown) => {
+    if (isHawserError(error, 'account_already_connected', 'account_changed')) {
+      await deps.accounts.refused(arrival, credential);
+    }
+    throw error;
   });
   deps.activity.record({
     environmentId: environment.id,

@@ -5,7 +5,7 @@
  * connection id names one living connection per integration; every change of state writes exactly one event in the
  * same statement; a deleted connection stays as a tombstone.
  */
-export type { Connection, ConnectionState, EndUser, ReauthReason } from './model.ts';
+export { grantRowOf, type Connection, type ConnectionState, type EndUser, type ReauthReason } from './model.ts';
 export { createConnections, eventPlace, type Connections, type NewEvent, type UpsertInput } from './service.ts';
 export { connectionErrors } from './errors.ts';
 export { connectionRoutes } from './routes/index.ts';

@@ -56,9 +56,16 @@ export interface Connection {
   tags: Record<string, string>;
   endUserId: string | undefined;
   accountId: string | undefined;
+  /** The connection whose credential this one uses, which may have been let go; undefined: its own. */
+  grantOf: number | undefined;
   webhookUrlOverride: string | undefined;
   lastGoodCallAt: Date | undefined;
   lastFetchedAt: Date | undefined;
   createdAt: Date;
   updatedAt: Date;
+}
+
+/** Row id under which the credential of a connection is kept. */
+export function grantRowOf({ id, grantOf }: Pick<Connection, 'id' | 'grantOf'>): number {
+  return grantOf ?? id;
 }

@@ -19,6 +19,14 @@ import {
   upsertConnection,
   upsertEndUser,
 } from './store.ts';
+import {
+  lockAccount,
+  lockGrantRow,
+  selectGrantUsers,
+  selectOfAccount,
+  updateGrantOf,
+  updateGrantState,
+} from './store-grants.ts';
 import { selectEndUser, selectListed, type ListedConnection, type ListQuery } from './store-list.ts';
 
 export interface UpsertInput {
@@ -33,11 +41,18 @@ export interface UpsertInput {
   webhookUrlOverride?: string | undefined;
   /** Default `active`. */
   state?: ConnectionState;
+  stateReason?: string | undefined;
 }
 
 export interface Connections {
-  byId(environmentId: number, id: number): Promise<Connection | undefined>;
-  byPublicId(environmentId: number, integrationId: number, connectionId: string): Promise<Connection | undefined>;
+  /** `sql`: default outside of any transaction. */
+  byId(environmentId: number, id: number, sql?: Sql): Promise<Connection | undefined>;
+  byPublicId(
+    environmentId: number,
+    integrationId: number,
+    connectionId: string,
+    sql?: Sql,
+  ): Promise<Connection | undefined>;
   ofIntegration(sql: Sql, environmentId: number, integrationId: number): Promise<Connection[]>;
   list(query: ListQuery): Promise<ListedConnection[]>;
   endUser(environmentId: number, id: string): Promise<EndUser | undefined>;
@@ -49,6 +64,27 @@ export interface Connections {
     move: { environmentId: number; id: number; state: ConnectionState; reason?: string; from?: ConnectionState[] },
   ): Promise<Connection | undefined>;
   markDeleted(tx: Sql, environmentId: number, id: number): Promise<boolean>;
+  /** Living connections that use the grant kept in this row. */
+  ofGrant(sql: Sql, environmentId: number, grantRow: number): Promise<Connection[]>;
+  /** Like `setState` for all living connections that use the grant. Resolves to those that moved. */
+  setGrantState(
+    sql: Sql,
+    move: {
+      environmentId: number;
+      grantRow: number;
+      state: ConnectionState;
+      reason?: string;
+      from?: ConnectionState[];
+    },
+  ): Promise<Connection[]>;
+  /** Must come before any other lock of a transaction that changes who uses a grant. */
+  lockGrant(tx: Sql, environmentId: number, grantRow: number): Promise<void>;
+  /** Makes a connection use the grant kept in another row; undefined: its own. */
+  useGrant(tx: Sql, environmentId: number, id: number, grantOf: number | undefined): Promise<void>;
+  /** Living connections of an account, oldest first; the transaction is the only one that connects to it. */
+  lockedOfAccount(tx: Sql, environmentId: number, integrationId: number, accountId: string): Promise<Connection[]>;
+  /** Living connections of an account, oldest first. */
+  ofAccount(sql: Sql, environmentId: number, integrationId: number, accountId: string): Promise<Connection[]>;
   /** True when the account of this connection has another living connection of the same integration. */
   hasSibling(environmentId: number, id: number): Promise<boolean>;
   /** Takes over what the provider has told anew; values must be checked before. */
@@ -125,9 +161,9 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
   });
 
   return {
-    byId: (environmentId, id) => selectById(db, environmentId, id),
-    byPublicId: (environmentId, integrationId, connectionId) =>
-      selectByPublicId(db, environmentId, integrationId, connectionId),
+    byId: (environmentId, id, sql = db) => selectById(sql, environmentId, id),
+    byPublicId: (environmentId, integrationId, connectionId, sql = db) =>
+      selectByPublicId(sql, environmentId, integrationId, connectionId),
     ofIntegration: selectOfIntegration,
     list: (query) => selectListed(db, query),
     endUser: (environmentId, id) => selectEndUser(db, environmentId, id),
@@ -144,11 +180,21 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
         accountId: input.accountId,
         webhookUrlOverride: input.webhookUrlOverride,
         state: input.state ?? 'active',
+        stateReason: input.stateReason,
       });
       return { connection, operation: created ? 'creation' : 'override' };
     },
     setState: (sql, move) => updateState(sql, { ...move, reason: move.reason, from: move.from }),
     markDeleted: softDelete,
+    ofGrant: selectGrantUsers,
+    setGrantState: (sql, move) => updateGrantState(sql, { ...move, reason: move.reason, from: move.from }),
+    lockGrant: lockGrantRow,
+    useGrant: (tx, environmentId, id, grantOf) => updateGrantOf(tx, environmentId, id, grantOf ?? null),
+    async lockedOfAccount(tx, ...account) {
+      await lockAccount(tx, ...account);
+      return selectOfAccount(tx, ...account);
+    },
+    ofAccount: selectOfAccount,
     hasSibling: (environmentId, id) => existsSibling(db, environmentId, id),
     learn: mergeConfig,
     async patch(input) {

@@ -1,7 +1,7 @@
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
 
-interface ConnectionRow {
+export interface ConnectionRow {
   environment_id: number;
   id: number;
   integration_id: number;
@@ -14,6 +14,7 @@ interface ConnectionRow {
   tags: Record<string, string>;
   end_user_id: string | null;
   account_id: string | null;
+  grant_of: number | null;
   webhook_url_override: string | null;
   last_good_call_at: Date | null;
   last_fetched_at: Date | null;
@@ -21,11 +22,11 @@ interface ConnectionRow {
   updated_at: Date;
 }
 
-const COLUMNS = `environment_id, id, integration_id, connection_id, state, state_reason, state_since, connection_config,
-  metadata, tags, end_user_id, account_id, webhook_url_override, last_good_call_at, last_fetched_at, created_at,
-  updated_at`;
+export const COLUMNS = `environment_id, id, integration_id, connection_id, state, state_reason, state_since,
+  connection_config, metadata, tags, end_user_id, account_id, grant_of, webhook_url_override, last_good_call_at,
+  last_fetched_at, created_at, updated_at`;
 
-function toConnection(row: ConnectionRow): Connection {
+export function toConnection(row: ConnectionRow): Connection {
   return {
     environmentId: row.environment_id,
     id: row.id,
@@ -39,6 +40,7 @@ function toConnection(row: ConnectionRow): Connection {
     tags: row.tags,
     endUserId: row.end_user_id ?? undefined,
     accountId: row.account_id ?? undefined,
+    grantOf: row.grant_of ?? undefined,
     webhookUrlOverride: row.webhook_url_override ?? undefined,
     lastGoodCallAt: row.last_good_call_at ?? undefined,
     lastFetchedAt: row.last_fetched_at ?? undefined,
@@ -94,6 +96,7 @@ export interface ConnectionValues {
   accountId: string | undefined;
   webhookUrlOverride: string | undefined;
   state: ConnectionState;
+  stateReason: string | undefined;
 }
 
 /** Inserts, or overrides the living connection of that name: config is merged, absent values are kept. */
@@ -103,8 +106,8 @@ export async function upsertConnection(
 ): Promise<{ connection: Connection; created: boolean }> {
   const rows = await sql.query<ConnectionRow & { created: boolean }>(
     `INSERT INTO connection AS c (environment_id, integration_id, connection_id, connection_config, metadata, tags,
-       end_user_id, account_id, webhook_url_override, state)
-     VALUES ($1, $2, $3, $4, $5, coalesce($6::jsonb, '{}'), $7, $8, $9, $10)
+       end_user_id, account_id, webhook_url_override, state, state_reason)
+     VALUES ($1, $2, $3, $4, $5, coalesce($6::jsonb, '{}'), $7, $8, $9, $10, $11)
      ON CONFLICT (environment_id, integration_id, connection_id) WHERE deleted_at IS NULL DO UPDATE SET
        connection_config = c.connection_config || excluded.connection_config,
        metadata = coalesce(excluded.metadata, c.metadata),
@@ -113,7 +116,7 @@ export async function upsertConnection(
        account_id = coalesce(excluded.account_id, c.account_id),
        webhook_url_override = coalesce(excluded.webhook_url_override, c.webhook_url_override),
        state = excluded.state,
-       state_reason = NULL,
+       state_reason = excluded.state_reason,
        state_since = CASE WHEN c.state = excluded.state THEN c.state_since ELSE now() END,
        updated_at = now()
      RETURNING ${COLUMNS}, (xmax = 0) AS created`,
@@ -128,6 +131,7 @@ export async function upsertConnection(
       values.accountId ?? null,
       values.webhookUrlOverride ?? null,
       values.state,
+      values.stateReason ?? null,
     ],
   );
   const row = rows[0] as ConnectionRow & { created: boolean };
@@ -262,7 +266,7 @@ export async function existsSibling(sql: Sql, environmentId: number, id: number)
   return rows.length > 0;
 }
 
-/** Merges values into the config of a living connection; without a change nothing is written and nobody is told. */
+/** Merges values into the config of those that use a grant; without a change nothing is written and nobody is told. */
 export async function mergeConfig(
   sql: Sql,
   environmentId: number,
@@ -271,7 +275,8 @@ export async function mergeConfig(
 ): Promise<void> {
   await sql.query(
     `UPDATE connection SET connection_config = connection_config || $3::jsonb, updated_at = now()
-     WHERE environment_id = $1 AND id = $2 AND deleted_at IS NULL AND NOT connection_config @> $3::jsonb`,
+     WHERE environment_id = $1 AND (id = $2 OR grant_of = $2) AND deleted_at IS NULL
+       AND NOT connection_config @> $3::jsonb`,
     [environmentId, id, JSON.stringify(values)],
   );
 }

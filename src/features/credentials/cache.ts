@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Database } from '../../platform/postgres/index.ts';
+import { grantRowOf } from '../connections/index.ts';
 import type { LiveConnection } from './model.ts';
 
 const CACHED_MAX = 10_000;
@@ -43,12 +44,15 @@ export function createLiveCache(deps: { db: Database; clock: Clock; log: Log }):
   const closed = new AbortController();
   let subscribed = false;
   const readings = new Set<Set<string>>();
-  const keys = new Map<string, string>();
+  /** Row of a connection, or of the grant that it uses → entries that hang on it. */
+  const keys = new Map<string, Set<string>>();
   const entries = new LRUCache<string, CacheEntry>({
     max: CACHED_MAX,
     dispose: (entry, key) => {
-      const row = rowOf(entry.live);
-      if (keys.get(row) === key) keys.delete(row);
+      for (const row of rowsOf(entry.live)) {
+        const held = keys.get(row);
+        if (held?.delete(key) === true && held.size === 0) keys.delete(row);
+      }
     },
   });
 
@@ -60,8 +64,7 @@ export function createLiveCache(deps: { db: Database; clock: Clock; log: Log }):
       }
     } else if (table === 'connection' || table === 'credential') {
       for (const reading of readings) reading.add(`connection:${row}`);
-      const key = keys.get(row);
-      if (key !== undefined) entries.delete(key);
+      for (const key of keys.get(row) ?? []) entries.delete(key);
     }
   }
 
@@ -110,13 +113,13 @@ export function createLiveCache(deps: { db: Database; clock: Clock; log: Log }):
       readings.delete(changes);
       if (entry === undefined || !subscribed || !db.listening || changes.has('*')) return;
       const { live } = entry;
-      const row = rowOf(live);
-      if (changes.has(`connection:${row}`)) return;
+      const rows = rowsOf(live);
+      if (rows.some((row) => changes.has(`connection:${row}`))) return;
       if (changes.has(`integration:${live.integration.environmentId}:${live.integration.id}`)) return;
       const key = keyOf(live.connection.environmentId, live.integration.uniqueKey, live.connection.connectionId);
       const usableUntilMs = Math.min(entry.usableUntilMs, clock.monotonicMs() + CACHE_TTL_MS);
       entries.set(key, { ...entry, usableUntilMs });
-      keys.set(row, key);
+      for (const row of rows) keys.set(row, (keys.get(row) ?? new Set()).add(key));
     },
     drop: (environmentId, connectionRow) => changed('connection', `${environmentId}:${connectionRow}`),
     async close() {
@@ -131,8 +134,9 @@ export function createLiveCache(deps: { db: Database; clock: Clock; log: Log }):
   };
 }
 
-function rowOf(live: LiveConnection): string {
-  return `${live.connection.environmentId}:${live.connection.id}`;
+function rowsOf({ connection }: LiveConnection): string[] {
+  const ids = new Set([connection.id, grantRowOf(connection)]);
+  return [...ids].map((id) => `${connection.environmentId}:${id}`);
 }
 
 function keyOf(environmentId: number, integrationKey: string, connectionId: string): string {

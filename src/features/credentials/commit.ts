@@ -104,9 +104,9 @@ export async function commitTokens(
         if (Object.keys(learned.values).length > 0) {
           await context.connections.learn(tx, place.environmentId, place.connectionId, learned.values);
         }
-        await context.connections.setState(tx, {
+        await context.connections.setGrantState(tx, {
           environmentId: place.environmentId,
-          id: place.connectionId,
+          grantRow: place.connectionId,
           state: 'active',
           from,
         });
@@ -156,44 +156,45 @@ async function whyNot(context: Context, claim: Claim, replyEpoch: number): Promi
  */
 export async function noteFailure(
   context: Context,
-  live: LiveConnection,
   claim: Claim,
   failure: RefreshFailure,
   values: Omit<FailureValues, 'failure'>,
   begins: boolean,
 ): Promise<void> {
-  const { environmentId, id } = live.connection;
+  const { environmentId, connectionId: grantRow } = claim;
   try {
     await context.db.transaction(async (tx) => {
-      await lockConnection(tx, environmentId, id);
+      await lockConnection(tx, environmentId, grantRow);
       const days = await failRefresh(tx, claim, { ...values, failure });
       if (days === undefined) return;
       await closeReply(tx, claim);
       if (days >= REFUSED_DAYS_MAX) {
-        await context.connections.setState(tx, {
+        await context.connections.setGrantState(tx, {
           environmentId,
-          id,
+          grantRow,
           state: 'needs_reauth',
           reason: 'revoked',
           from: FAILING_STATES,
         });
       } else if (begins) {
-        await context.connections.writeEvent(tx, {
-          environmentId,
-          type: 'auth',
-          connectionId: id,
-          payload: {
-            operation: 'refresh',
-            success: false,
-            error: { type: failure, description: failureSentence(failure) },
-          },
-        });
+        for (const { id } of await context.connections.ofGrant(tx, environmentId, grantRow)) {
+          await context.connections.writeEvent(tx, {
+            environmentId,
+            type: 'auth',
+            connectionId: id,
+            payload: {
+              operation: 'refresh',
+              success: false,
+              error: { type: failure, description: failureSentence(failure) },
+            },
+          });
+        }
       }
     });
   } catch (error) {
     if (!isDatabaseTrouble(error)) throw error;
     context.log.warn('a failed refresh could not be noted; its lease ends by itself', {
-      connection: id,
+      connection: grantRow,
       error: errorText(error),
     });
   }
@@ -202,18 +203,18 @@ export async function noteFailure(
 /** Step 10: the grant is dead. One event; false when the claim is no longer ours, and then nothing was written. */
 export async function noteDeadGrant(
   context: Context,
-  live: LiveConnection,
   claim: Claim,
   reason: 'revoked' | 'lost_rotation',
   backoffMs: number,
 ): Promise<boolean> {
-  const { environmentId, id } = live.connection;
+  const { environmentId, connectionId: grantRow } = claim;
   return context.db.transaction(async (tx) => {
-    await lockConnection(tx, environmentId, id);
+    await lockConnection(tx, environmentId, grantRow);
     const values = { failure: 'invalid_grant', backoffMs, unknown: false, untilEnd: false, counts: false };
     if ((await failRefresh(tx, claim, values)) === undefined) return false;
     await closeReply(tx, claim);
-    await context.connections.setState(tx, { environmentId, id, state: 'needs_reauth', reason, from: FAILING_STATES });
+    const state = 'needs_reauth';
+    await context.connections.setGrantState(tx, { environmentId, grantRow, state, reason, from: FAILING_STATES });
     return true;
   });
 }

@@ -1,10 +1,11 @@
 /** Reads a connection with its integration and its credential, as stored. */
 import type { OAuth2Spec } from '../../../catalogue/_spec/index.ts';
 import { chosenOAuth2 } from '../../protocols/oauth2/index.ts';
-import { connectionErrors, type Connection } from '../connections/index.ts';
+import { connectionErrors, grantRowOf, type Connection } from '../connections/index.ts';
 import { integrationErrors, type Integration } from '../integrations/index.ts';
 import type { Reading } from './cache.ts';
 import type { Context } from './context.ts';
+import { credentialErrors } from './errors.ts';
 import { HAND_OUT_MARGIN_MS, refreshWindowMs, usabilityOf, type Usability } from './expiry.ts';
 import { isMachine, type LiveConnection } from './model.ts';
 import { canRenew } from './renewal.ts';
@@ -42,10 +43,15 @@ export async function loadByName(
   });
 }
 
-/** The same by row ids. Errors: `unknown_provider_config`, `unknown_connection`, `sealed`. */
+/**
+ * The same by row ids. A row that keeps a grant for others after its own connection was let go stands for one of them.
+ * Errors: `unknown_provider_config`, `unknown_connection`, `sealed`.
+ */
 export async function loadByRow(context: Context, environmentId: number, connectionRow: number): Promise<Loaded> {
   return reading(context, async () => {
-    const connection = await context.connections.byId(environmentId, connectionRow);
+    const connection =
+      (await context.connections.byId(environmentId, connectionRow)) ??
+      (await context.connections.ofGrant(context.db, environmentId, connectionRow))[0];
     if (connection === undefined) throw connectionErrors.fail('unknown_connection');
     const integration = await context.integrations.byId(environmentId, connection.integrationId);
     if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
@@ -60,7 +66,10 @@ async function loadRow(
 ): Promise<Loaded> {
   if (connection === undefined) throw connectionErrors.fail('unknown_connection');
   const readAtMs = context.clock.monotonicMs();
-  const row = await selectCredential(context.db, connection.environmentId, connection.id);
+  const row = await selectCredential(context.db, connection.environmentId, grantRowOf(connection));
+  if (row === undefined && connection.state === 'revoked_by_provider') {
+    throw credentialErrors.fail('connection_needs_reauth');
+  }
   if (row === undefined) throw connectionErrors.fail('unknown_connection', { detail: 'no credential is stored' });
   const stored = await openGrant(context.vault, row);
   const refreshToken = refreshTokenOf(stored);

@@ -134,14 +134,19 @@ export interface Credentials {
   afterUnauthorized(live: LiveConnection): Promise<LiveConnection | undefined>;
   /** The single-use grant did its write: `spent`, told once. */
   spend(live: LiveConnection): Promise<void>;
-  /** Living connections that hold this access token or key. */
+  /** Living connections that use this access token or key. */
   findByToken(environmentId: number, token: string): Promise<Connection[]>;
-  /** Wipes the secret of a connection. */
+  /** The keyed hash by which a token is found again when it is no longer stored. */
+  tokenHash(environmentId: number, token: string): Promise<Buffer>;
+  /** Wipes the secret that a connection uses, whoever else uses it. */
   forget(tx: Sql, connection: Connection): Promise<void>;
-  /** Wipes it and resolves to what it was, so that it can be revoked at the provider. */
-  take(tx: Sql, connection: Connection): Promise<Credential | undefined>;
+  /**
+   * Wipes it and resolves to what it was, so that it can be revoked at the provider. `shared`: nothing is wiped, because
+   * other living connections use it; the caller holds the lock of the grant.
+   */
+  take(tx: Sql, connection: Connection): Promise<Credential | 'shared' | undefined>;
   /** As stored: no refresh, whatever the state. */
-  open(connection: Connection): Promise<{ credential: Credential; scope: string | undefined } | undefined>;
+  open(connection: Connection, sql?: Sql): Promise<{ credential: Credential; scope: string | undefined } | undefined>;
   /** Tokens of refreshes that ended after their connection was deleted; oldest first. */
   late(limit: number): Promise<LateGrant[]>;
   /** Wipes a late token, in the transaction that took it over. */

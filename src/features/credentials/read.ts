@@ -1,14 +1,14 @@
 /** `peek` and `live`: hand out what is valid, refresh what is due, explain what is dead. */
 import { LRUCache } from 'lru-cache';
 import { errorText } from '../../base/log.ts';
-import { connectionErrors } from '../connections/index.ts';
+import { connectionErrors, grantRowOf } from '../connections/index.ts';
 import { recoveryErrors } from '../recovery/index.ts';
 import type { CacheEntry } from './cache.ts';
 import type { Context } from './context.ts';
 import { REFUSED_DAYS_MAX } from './commit.ts';
 import { credentialErrors } from './errors.ts';
 import { EXPIRING_MS } from './expiry.ts';
-import { loadByName, type Loaded } from './load.ts';
+import { loadByName, loadByRow, type Loaded } from './load.ts';
 import type { LiveConnection, ReadOptions } from './model.ts';
 import { assertAllowed, isRefreshFailure, runRefresh, type RefreshJob } from './refresh.ts';
 
@@ -45,7 +45,15 @@ export function createReader(context: Context): Reader {
     how: { force: boolean; refused: boolean; urgent: boolean },
   ): Promise<Loaded> {
     if (context.isQuarantined()) return Promise.reject(recoveryErrors.fail('quarantined'));
-    const { environmentId, id } = live.connection;
+    return refreshGrant({ live }, how).then((loaded) => ownOf(context, live, loaded));
+  }
+
+  function refreshGrant(
+    { live }: Pick<Loaded, 'live'>,
+    how: { force: boolean; refused: boolean; urgent: boolean },
+  ): Promise<Loaded> {
+    const { environmentId } = live.connection;
+    const id = grantRowOf(live.connection);
     const key = `${environmentId}:${id}`;
     const other = running.get(key);
     if (other !== undefined) {
@@ -79,7 +87,7 @@ export function createReader(context: Context): Reader {
   }
 
   function refreshBehind(live: LiveConnection): void {
-    const key = `${live.connection.environmentId}:${live.connection.id}`;
+    const key = `${live.connection.environmentId}:${grantRowOf(live.connection)}`;
     if (running.has(key) || clock.monotonicMs() < (quiet.get(key) ?? 0)) return;
     quiet.set(key, clock.monotonicMs() + QUIET_MS);
     refresh({ live }, { force: false, refused: false, urgent: false }).catch((error: unknown) => {
@@ -177,6 +185,12 @@ export function createReader(context: Context): Reader {
   };
 }
 
+/** A refresh belongs to the grant; who asked wants their own connection with it. */
+async function ownOf(context: Context, live: LiveConnection, loaded: Loaded): Promise<Loaded> {
+  if (loaded.live.connection.id === live.connection.id) return loaded;
+  return loadByRow(context, live.connection.environmentId, live.connection.id);
+}
+
 function mayTry(loaded: Loaded): boolean {
   return !isDead(loaded) && loaded.row.failures < REFUSED_DAYS_MAX && (loaded.row.backoff_ms ?? 0) <= 0;
 }
@@ -206,14 +220,14 @@ async function noteEnd(context: Context, loaded: Loaded): Promise<void> {
   const { connection } = loaded.live;
   const leftMs = loaded.row.left_ms;
   if (leftMs === null || leftMs > EXPIRING_MS) return;
-  const place = { environmentId: connection.environmentId, id: connection.id };
+  const place = { environmentId: connection.environmentId, grantRow: grantRowOf(connection) };
   if (leftMs > 0) {
     if (connection.state !== 'active') return;
-    await context.connections.setState(context.db, { ...place, state: 'expiring', from: ['active'] });
+    await context.connections.setGrantState(context.db, { ...place, state: 'expiring', from: ['active'] });
     return;
   }
   if (connection.state !== 'active' && connection.state !== 'expiring') return;
-  await context.connections.setState(context.db, {
+  await context.connections.setGrantState(context.db, {
     ...place,
     state: 'needs_reauth',
     reason: 'expired',

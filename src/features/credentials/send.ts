@@ -206,7 +206,7 @@ async function refuse(context: Context, claimed: Claimed, claim: Claim, unknown:
   if (adopted === 'overtaken') return 'busy';
   if (adopted === 'gone') throw connectionErrors.fail('unknown_connection');
   const reason = unknown ? 'lost_rotation' : 'revoked';
-  if (!(await noteDeadGrant(context, claimed.live, claim, reason, BACKOFF_MS))) return 'busy';
+  if (!(await noteDeadGrant(context, claim, reason, BACKOFF_MS))) return 'busy';
   note(context, claimed.live, false, `The provider refused the refresh token (${reason}): the customer must reconnect`);
   throw refreshError('invalid_grant');
 }
@@ -254,7 +254,6 @@ async function fail(
   const spread = ((row.lease_epoch * 7_919 + row.connection_id) % 1_000) / 1_000;
   await noteFailure(
     context,
-    live,
     claim,
     failure,
     {

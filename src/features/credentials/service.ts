@@ -2,7 +2,7 @@ import { isHawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import { chosenOAuth2, readTokenAnswer } from '../../protocols/oauth2/index.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
-import type { Connection } from '../connections/index.ts';
+import { grantRowOf, type Connection, type ConnectionState } from '../connections/index.ts';
 import { createLiveCache } from './cache.ts';
 import type { Context } from './context.ts';
 import { createJournal, replyOf } from './journal.ts';
@@ -52,15 +52,15 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   }
 
   async function wipe(tx: Sql, connection: Connection) {
-    const row = await deleteCredential(tx, connection.environmentId, connection.id);
-    await deleteClosedOf(tx, connection.environmentId, connection.id);
-    context.cache.drop(connection.environmentId, connection.id);
+    const row = await deleteCredential(tx, connection.environmentId, grantRowOf(connection));
+    await deleteClosedOf(tx, connection.environmentId, grantRowOf(connection));
+    context.cache.drop(connection.environmentId, grantRowOf(connection));
     return row;
   }
 
   return {
     async write(tx, { connection, credential, facts }) {
-      const place = { environmentId: connection.environmentId, connectionId: connection.id };
+      const place = { environmentId: connection.environmentId, connectionId: grantRowOf(connection) };
       const expiresAtMs = facts.expiresAt?.getTime() ?? expiryOf(credential);
       const grant = await sealGrant(vault, place, credential, facts.scope);
       await upsertGrant(tx, grant, expiresAtMs === undefined ? null : expiresAtMs - clock.now());
@@ -70,24 +70,31 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     peek: (...name) => reader.peek(...name),
     live: (...name) => reader.live(...name),
     afterUnauthorized: (live) => unauthorized.after(live),
-    async spend({ connection: { environmentId, id } }) {
-      await connections.setState(db, { environmentId, id, state: 'spent', from: ['active', 'expiring', 'not_ready'] });
-      context.cache.drop(environmentId, id);
+    async spend({ connection }) {
+      const { environmentId } = connection;
+      const grantRow = grantRowOf(connection);
+      const from: ConnectionState[] = ['active', 'expiring', 'not_ready'];
+      await connections.setGrantState(db, { environmentId, grantRow, state: 'spent', from });
+      context.cache.drop(environmentId, grantRow);
     },
     async findByToken(environmentId, token) {
-      const ids = await selectByAccessHash(db, environmentId, await vault.lookupHash(environmentId, token));
-      const found = await Promise.all(ids.map((id) => connections.byId(environmentId, id)));
-      return found.filter((connection) => connection !== undefined);
+      const rows = await selectByAccessHash(db, environmentId, await vault.lookupHash(environmentId, token));
+      const found = await Promise.all(rows.map((row) => connections.ofGrant(db, environmentId, row)));
+      return found.flat();
     },
+    tokenHash: (environmentId, token) => vault.lookupHash(environmentId, token),
     async forget(tx, connection) {
       await wipe(tx, connection);
     },
     async take(tx, connection) {
+      const { environmentId, id } = connection;
+      const users = await connections.ofGrant(tx, environmentId, grantRowOf(connection));
+      if (users.some((user) => user.id !== id)) return 'shared';
       const row = await wipe(tx, connection);
       return row && openGrant(vault, row);
     },
-    async open(connection) {
-      const row = await selectCredential(db, connection.environmentId, connection.id);
+    async open(connection, sql = db) {
+      const row = await selectCredential(sql, connection.environmentId, grantRowOf(connection));
       return row && { credential: await openGrant(vault, row), scope: row.scope ?? undefined };
     },
     late: (limit) => readLate(context, limit),

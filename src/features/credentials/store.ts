@@ -130,9 +130,9 @@ export async function claimRefresh(
   const rows = await sql.query<CredentialRow & { claimed_epoch: number }>(
     `WITH old AS (
        SELECT c.* FROM credential c
-       JOIN connection n ON n.environment_id = c.environment_id AND n.id = c.connection_id
        WHERE c.environment_id = $1 AND c.connection_id = $2 AND c.gen = $3
-         AND n.deleted_at IS NULL AND n.state NOT IN ('disconnecting', 'disconnected')
+         AND EXISTS (SELECT 1 FROM connection n WHERE n.environment_id = $1 AND (n.id = $2 OR n.grant_of = $2)
+           AND n.deleted_at IS NULL AND n.state NOT IN ('disconnecting', 'disconnected'))
          AND CASE WHEN $6::bigint IS NULL THEN c.lease_until IS NULL OR c.lease_until < clock_timestamp()
                   ELSE c.lease_epoch = $6 END
          AND ($7 OR c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp())
@@ -266,7 +266,7 @@ export async function deleteCredential(
   return rows[0];
 }
 
-/** Row ids of connections whose access token has this hash. */
+/** Rows that keep a credential whose access token has this hash. */
 export async function selectByAccessHash(sql: Sql, environmentId: number, hash: Buffer): Promise<number[]> {
   const rows = await sql.query<{ connection_id: number }>(
     'SELECT connection_id FROM credential WHERE environment_id = $1 AND access_hash = $2 ORDER BY connection_id',

@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { isHawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
+import { grantRowOf } from '../connections/index.ts';
 import type { Context } from './context.ts';
 import { isDatabaseTrouble } from './exchange.ts';
 import { loadByRow, type Loaded } from './load.ts';
@@ -87,14 +88,14 @@ export function createUnauthorized(context: Context, refresh: (loaded: Loaded) =
   async function move(loaded: Loaded): Promise<void> {
     const { environmentId, id } = loaded.live.connection;
     try {
-      const moved = await context.connections.setState(context.db, {
+      const moved = await context.connections.setGrantState(context.db, {
         environmentId,
-        id,
+        grantRow: grantRowOf(loaded.live.connection),
         state: 'needs_reauth',
         reason: 'unauthorized',
         from: ['active', 'expiring', 'not_ready'],
       });
-      if (moved !== undefined) {
+      if (moved.length > 0) {
         context.activity.record({
           environmentId,
           kind: 'state',

@@ -38,6 +38,7 @@ async function adopt(deps: DisconnectDeps, late: LateGrant, giveUpInMs: number):
         attempts: task?.attempts ?? 0,
         dueInMs: 0,
         giveUpInMs,
+        echoHashes: null,
       });
       await deps.credentials.wipeLate(tx, late);
     });

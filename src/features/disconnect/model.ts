@@ -33,14 +33,18 @@ export interface DisconnectStatus extends DisconnectResult {
   attempts: number;
   nextAttemptAt: Date | undefined;
   finishedAt: Date | undefined;
+  /** When the provider itself told of it. */
+  echoedAt: Date | undefined;
 }
 
 /** What a retry needs; sealed in the task, wiped with the outcome. */
 export interface TaskSecret {
   integrationId: number;
   connectionConfig: Record<string, unknown>;
-  /** Usually one; more when refreshes ended late. */
+  /** Usually one; more when refreshes ended late, or the customer had connected again. */
   grants: Credential[];
+  /** The connection left a grant that others go on using. */
+  isShared?: boolean;
 }
 
 export interface DisconnectDeps {
@@ -68,6 +72,16 @@ export interface Disconnect {
   connection(environmentId: number, connection: Connection, integration: Integration): Promise<DisconnectResult>;
   /** Deletes in the caller's transaction; the sweep asks the provider. */
   enqueue(tx: Sql, connection: Connection): Promise<void>;
+  /**
+   * Lets go of a grant that the customer's next one has taken the place of, where the provider file says that one call
+   * ends one token. The connection lives on; nobody is told.
+   */
+  replaced(tx: Sql, connection: Connection, integration: Integration, grant: Credential): Promise<void>;
+  /**
+   * The provider tells that this token has ended. Resolves to true when it was us who let go of it, in the last day: the
+   * app knows already.
+   */
+  echoed(tx: Sql, environmentId: number, token: string): Promise<boolean>;
   /** Works on everything due; nodes share the work. Resolves to the number of tasks worked on. */
   sweep(): Promise<number>;
   /** Sweeps every 10 s until the returned function is called, which waits for what runs. */

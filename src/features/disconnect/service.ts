@@ -1,11 +1,21 @@
 import { errorText } from '../../base/log.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
-import type { Connection } from '../connections/index.ts';
+import { grantRowOf, type Connection } from '../connections/index.ts';
+import type { Credential } from '../credentials/index.ts';
 import { adoptLateGrants } from './late.ts';
 import { letGo, type LetGo } from './let-go.ts';
 import type { Disconnect, DisconnectDeps, DisconnectResult, TaskSecret } from './model.ts';
 import { openSecret, sealSecret } from './secret.ts';
-import { claimDueTasks, finishTask, postponeTask, selectTask, upsertTask, type TaskRow } from './store.ts';
+import {
+  claimDueTasks,
+  finishTask,
+  forgetEchoes,
+  noteEcho,
+  postponeTask,
+  selectTask,
+  upsertTask,
+  type TaskRow,
+} from './store.ts';
 
 export type { Disconnect } from './model.ts';
 
@@ -17,11 +27,14 @@ const RETRY_FIRST_MS = 60_000;
 const RETRY_MAX_MS = 6 * 3_600_000;
 /** A retry's token is kept no longer than this. */
 const GIVE_UP_MS = 7 * 24 * 3_600_000;
+/** A provider's own event about a disconnect of ours is expected for this long. */
+const ECHO_MS = 24 * 3_600_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const BATCH_MAX = 10;
 const SHARED_DETAIL = 'This copy was wiped; the grant stays, because another connection uses the same token.';
 const ACCOUNT_DETAIL =
   'This copy was wiped; the grant stays, because the provider would end the other connections of the account with it.';
+const MEMBERS_DETAIL = 'This connection has left; the grant stays, because other members of the account use it.';
 const QUARANTINE_DETAIL = 'The provider is asked once the operator has accepted the restored database.';
 const GONE_DETAIL = 'The integration or its provider is no longer known here.';
 
@@ -43,25 +56,51 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
    * Deletes the connection and moves its secret into a task, all or nothing. Resolves to undefined when it was let go
    * before. `claimed`: the caller works on the task at once.
    */
-  async function begin(tx: Sql, connection: Connection, claimed: boolean): Promise<TaskRow | undefined> {
-    const { environmentId, id: connectionId } = connection;
+  async function begin(tx: Sql, known: Connection, claimed: boolean): Promise<TaskRow | undefined> {
+    const { environmentId, id: connectionId } = known;
+    // Who uses a grant may have changed since the caller looked.
+    const connection = await connections.byId(environmentId, connectionId, tx);
+    if (connection === undefined) return undefined;
+    await connections.lockGrant(tx, environmentId, grantRowOf(connection));
     if (!(await connections.markDeleted(tx, environmentId, connectionId))) return undefined;
     await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnecting' });
     await deps.events?.deleted(tx, connection);
-    const grant = await credentials.take(tx, connection);
+    const taken = await credentials.take(tx, connection);
+    return addGrants(tx, connection, taken === 'shared' || taken === undefined ? [] : [taken], {
+      isShared: taken === 'shared',
+      told: false,
+      attempts: claimed ? 1 : 0,
+      dueInMs: claimed ? LEASE_MS : 0,
+    });
+  }
+
+  /** A task with these grants beside those it still has. */
+  async function addGrants(
+    tx: Sql,
+    connection: Connection,
+    grants: Credential[],
+    values: { isShared: boolean; told: boolean; attempts: number; dueInMs: number },
+  ): Promise<TaskRow> {
+    const { environmentId, id: connectionId, integrationId, connectionConfig } = connection;
+    const { isShared, ...task } = values;
+    const waiting = await selectTask(tx, environmentId, connectionId, { lock: true });
+    const old = waiting && (await openSecret(vault, waiting));
     const secret: TaskSecret = {
-      integrationId: connection.integrationId,
-      connectionConfig: connection.connectionConfig,
-      grants: grant === undefined ? [] : [grant],
+      integrationId,
+      connectionConfig,
+      grants: [...(old?.grants ?? []), ...grants],
+      ...(isShared && { isShared }),
     };
+    const hashes = grants.map((grant) =>
+      grant.type === 'OAUTH2' ? credentials.tokenHash(environmentId, grant.access_token) : undefined,
+    );
     return upsertTask(tx, {
       environmentId,
       connectionId,
       sealed: await sealSecret(vault, { environmentId, connectionId }, secret),
-      told: false,
-      attempts: claimed ? 1 : 0,
-      dueInMs: claimed ? LEASE_MS : 0,
       giveUpInMs: GIVE_UP_MS,
+      echoHashes: (await Promise.all(hashes)).filter((hash) => hash !== undefined),
+      ...task,
     });
   }
 
@@ -92,7 +131,8 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     secret: TaskSecret | undefined,
   ): Promise<LetGo> {
     if (secret === undefined || secret.grants.length === 0) {
-      return { outcome: 'revoked', detail: 'There was no credential to revoke.' };
+      const detail = secret?.isShared === true ? MEMBERS_DETAIL : 'There was no credential to revoke.';
+      return { outcome: 'revoked', detail };
     }
     const integration = await deps.integrations.byId(environmentId, secret.integrationId);
     if (integration === undefined) return { outcome: 'unsupported', detail: GONE_DETAIL };
@@ -123,7 +163,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     const { outcome, detail } = result;
     const integration = secret && (await deps.integrations.byId(environmentId, secret.integrationId));
     const done = await db.transaction(async (tx) => {
-      if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail }))) return false;
+      if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail, sealed: task.sealed }))) return false;
       if (task.told) return true;
       await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnected', reason: outcome });
       await connections.writeEvent(tx, {
@@ -141,7 +181,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
         ok: outcome !== 'failed',
         connectionId,
         integration: integration?.uniqueKey,
-        summary: `Disconnected: ${outcome}${detail === undefined ? '' : `. ${detail}`}`,
+        summary: `${task.told ? 'Let go of an earlier grant' : 'Disconnected'}: ${outcome}${detail === undefined ? '' : `. ${detail}`}`,
         detail: { outcome, attempts: task.attempts },
       });
     }
@@ -160,6 +200,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
   async function sweep(): Promise<number> {
     if (isQuarantined()) return 0;
     await adoptLateGrants(deps, GIVE_UP_MS);
+    await forgetEchoes(db, ECHO_MS);
     let worked = 0;
     for (;;) {
       const due = await claimDueTasks(db, LEASE_MS, BATCH_MAX);
@@ -178,6 +219,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
         attempts: task.attempts,
         nextAttemptAt: task.next_attempt_at ?? undefined,
         finishedAt: task.finished_at ?? undefined,
+        echoedAt: task.echoed_at ?? undefined,
       }
     );
   }
@@ -207,6 +249,13 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     },
     async enqueue(tx, connection) {
       await begin(tx, connection, false);
+    },
+    async replaced(tx, connection, { provider }, grant) {
+      if (provider.disconnect.kind !== 'call' || provider.disconnect.endsReplaced !== true) return;
+      await addGrants(tx, connection, [grant], { isShared: false, told: true, attempts: 0, dueInMs: 0 });
+    },
+    async echoed(tx, environmentId, token) {
+      return noteEcho(tx, environmentId, await credentials.tokenHash(environmentId, token));
     },
     sweep,
     start() {

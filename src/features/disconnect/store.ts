@@ -12,12 +12,13 @@ export interface TaskRow {
   attempts: number;
   next_attempt_at: Date | null;
   finished_at: Date | null;
+  echoed_at: Date | null;
   /** Above 0: goes on being tried. */
   patience_ms: number | null;
 }
 
 const COLUMNS = `t.environment_id, t.connection_id, t.outcome, t.detail, t.sealed, t.told, t.attempts, t.next_attempt_at,
-  t.finished_at, (extract(epoch FROM t.give_up_at - clock_timestamp()) * 1000)::float8 AS patience_ms`;
+  t.finished_at, t.echoed_at, (extract(epoch FROM t.give_up_at - clock_timestamp()) * 1000)::float8 AS patience_ms`;
 
 const AFTER = (n: number) => `clock_timestamp() + $${n}::float8 * interval '1 millisecond'`;
 
@@ -32,16 +33,29 @@ export async function upsertTask(
     attempts: number;
     dueInMs: number;
     giveUpInMs: number;
+    /** Keyed hashes of the tokens; null: the provider tells nobody. */
+    echoHashes: Buffer[] | null;
   },
 ): Promise<TaskRow> {
   const rows = await sql.query<TaskRow>(
     `INSERT INTO disconnect_task AS t (environment_id, connection_id, outcome, sealed, told, attempts, next_attempt_at,
-       give_up_at)
-     VALUES ($1, $2, 'pending', $3, $4, $5, ${AFTER(6)}, ${AFTER(7)})
+       give_up_at, echo_hashes)
+     VALUES ($1, $2, 'pending', $3, $4, $5, ${AFTER(6)}, ${AFTER(7)}, $8::bytea[])
      ON CONFLICT (environment_id, connection_id) DO UPDATE SET outcome = 'pending', sealed = excluded.sealed,
-       next_attempt_at = excluded.next_attempt_at, give_up_at = excluded.give_up_at, finished_at = NULL
+       told = excluded.told, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,
+       give_up_at = excluded.give_up_at, finished_at = NULL,
+       echo_hashes = nullif(coalesce(t.echo_hashes, '{}') || coalesce(excluded.echo_hashes, '{}'), '{}')
      RETURNING ${COLUMNS}`,
-    [task.environmentId, task.connectionId, task.sealed, task.told, task.attempts, task.dueInMs, task.giveUpInMs],
+    [
+      task.environmentId,
+      task.connectionId,
+      task.sealed,
+      task.told,
+      task.attempts,
+      task.dueInMs,
+      task.giveUpInMs,
+      task.echoHashes,
+    ],
   );
   return rows[0] as TaskRow;
 }
@@ -73,16 +87,24 @@ export async function claimDueTasks(sql: Sql, leaseMs: number, limit: number): P
   );
 }
 
-/** Stores the outcome and wipes the secret. Resolves to false when somebody else was faster. */
+/** Stores the outcome and wipes the secret. Resolves to false when somebody else was faster, or added a grant. */
 export async function finishTask(
   sql: Sql,
-  task: { environmentId: number; connectionId: number; outcome: DisconnectOutcome; detail: string | undefined },
+  task: {
+    environmentId: number;
+    connectionId: number;
+    outcome: DisconnectOutcome;
+    detail: string | undefined;
+    /** As it was when the work began. */
+    sealed: Buffer | null;
+  },
 ): Promise<boolean> {
   const rows = await sql.query(
     `UPDATE disconnect_task SET outcome = $3, detail = $4, sealed = NULL, told = true, next_attempt_at = NULL,
        finished_at = clock_timestamp()
-     WHERE environment_id = $1 AND connection_id = $2 AND outcome = 'pending' RETURNING 1`,
-    [task.environmentId, task.connectionId, task.outcome, task.detail ?? null],
+     WHERE environment_id = $1 AND connection_id = $2 AND outcome = 'pending'
+       AND sealed IS NOT DISTINCT FROM $5::bytea RETURNING 1`,
+    [task.environmentId, task.connectionId, task.outcome, task.detail ?? null, task.sealed],
   );
   return rows.length > 0;
 }
@@ -95,5 +117,25 @@ export async function postponeTask(
     `UPDATE disconnect_task SET detail = $3, next_attempt_at = ${AFTER(4)}
      WHERE environment_id = $1 AND connection_id = $2 AND outcome = 'pending'`,
     [task.environmentId, task.connectionId, task.detail, task.dueInMs],
+  );
+}
+
+/** Notes that the provider told of the end of a token; what still waits for its answer is tried at once. */
+export async function noteEcho(sql: Sql, environmentId: number, hash: Buffer): Promise<boolean> {
+  const rows = await sql.query(
+    `UPDATE disconnect_task SET echoed_at = coalesce(echoed_at, statement_timestamp()),
+       next_attempt_at = CASE WHEN outcome = 'pending' THEN least(next_attempt_at, statement_timestamp()) END
+     WHERE environment_id = $1 AND echo_hashes @> ARRAY[$2::bytea] RETURNING 1`,
+    [environmentId, hash],
+  );
+  return rows.length > 0;
+}
+
+/** Forgets the hashes of tokens that ended so long ago that the provider will not tell of it any more. */
+export async function forgetEchoes(sql: Sql, olderThanMs: number): Promise<void> {
+  await sql.query(
+    `UPDATE disconnect_task SET echo_hashes = NULL
+     WHERE echo_hashes IS NOT NULL AND finished_at < statement_timestamp() - $1::float8 * interval '1 millisecond'`,
+    [olderThanMs],
   );
 }

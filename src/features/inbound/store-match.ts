@@ -67,11 +67,11 @@ export async function matchMetadata(
   );
 }
 
-/** By the keyed hash of the access token. */
+/** All that use the access token with this keyed hash. */
 export async function matchToken(sql: Sql, place: MatchPlace, hash: Buffer): Promise<MatchedConnection[]> {
   return sql.query(
     `SELECT ${COLUMNS} FROM connection c
-     JOIN credential k ON k.environment_id = c.environment_id AND k.connection_id = c.id
+     JOIN credential k ON k.environment_id = c.environment_id AND (k.connection_id = c.id OR k.connection_id = c.grant_of)
      WHERE ${LIVING} AND k.access_hash = $3 ORDER BY c.id`,
     [...keyOf(place), hash],
     'inbound-by-token',

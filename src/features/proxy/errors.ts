@@ -34,6 +34,11 @@ export const proxyErrors = defineErrors({
     status: 424,
     message: 'This single-use grant has done its one write, or may have done it. Let the customer connect again.',
   },
+  account_not_ready: {
+    status: 409,
+    message:
+      'The account behind this connection is not ready for this call yet, and the provider would refuse it. It can be read; the event `account.ready` tells when the rest works.',
+  },
   connection_write_in_flight: {
     status: 409,
     message: 'Another write on this single-use grant is under way. Nothing was sent for this one.',

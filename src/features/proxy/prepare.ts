@@ -132,6 +132,7 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
         headers.push(['accept', DEFAULT_ACCEPT]);
       }
       const atHome = call.baseUrlOverride === undefined;
+      if (atHome && live.connection.state === 'not_ready') assertReady(call.method, target.path, live);
       const own = bringsOwn(call, prepared);
       return {
         target,
@@ -143,6 +144,17 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       };
     },
   };
+}
+
+/** What the provider refuses until the account is ready is refused here, with the reason. Errors: `account_not_ready`. */
+function assertReady(method: string, path: string, { connection, integration }: LiveConnection): void {
+  const spec = integration.provider.account?.readiness;
+  const plain = path.replace(/\/$/, '');
+  if (!spec?.refuses.some((call) => call.method === method && plain.endsWith(call.path))) return;
+  const reason = connection.stateReason ?? spec.reason;
+  throw proxyErrors.fail('account_not_ready', {
+    message: `${proxyErrors.rows.account_not_ready.message} Waiting for: ${reason}.`,
+  });
 }
 
 /** True when the caller has put a credential of its own where ours would be. */

@@ -148,7 +148,7 @@ export async function claimDue(tx: Sql, limit: number): Promise<DueSync[]> {
      UPDATE sync s SET due_at = ${NEXT_SLOT} FROM due
      WHERE s.environment_id = due.environment_id AND s.id = due.id
      RETURNING ${COLUMNS}, due.due_at AS slot_at,
-       (SELECT c.deleted_at IS NULL AND c.state IN ('active', 'expiring', 'spent') FROM connection c
+       (SELECT c.deleted_at IS NULL AND c.state IN ('active', 'expiring', 'not_ready', 'spent') FROM connection c
         WHERE c.environment_id = s.environment_id AND c.id = s.connection_id) AS usable`,
     [limit],
     'sync-claim-due',

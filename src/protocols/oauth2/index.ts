@@ -18,4 +18,5 @@ export { revocationRequest } from './revocation.ts';
 export { discoveryUrls, issuerProblem, readDiscovery, type Discovery } from './discovery.ts';
 export { chosenOAuth2, issuerOf, issuerToRead, withDiscovery } from './resolve.ts';
 export { cleanCode, cleanText } from './clean.ts';
+export { atPath } from './parse-body.ts';
 export { oauth2Errors } from './errors.ts';

@@ -17,9 +17,14 @@ const APP_NAME = 'Hawser (dev)';
 
 /**
  * Brings emulators and integrations in line. Safe to repeat: ids, secrets and connections stay; an integration that a
- * developer made real (`custom.emulated` gone) is left alone.
+ * developer made real (`custom.emulated` gone) is left alone. `webhooks` false: the emulators tell nothing.
  */
-export async function seedDev(services: Services, emulators: Emulators, callbackUrl: string): Promise<void> {
+export async function seedDev(
+  services: Services,
+  emulators: Emulators,
+  callbackUrl: string,
+  options: { webhooks?: boolean } = {},
+): Promise<void> {
   const environment = await services.environments.byName('dev');
   if (environment === undefined) throw new Error('the dev environment is missing');
   for (const { key, provider, emulator } of SEEDED) {
@@ -42,7 +47,30 @@ export async function seedDev(services: Services, emulators: Emulators, callback
     } else if (existing.emulated && existing.client?.clientId !== app.clientId) {
       await services.integrations.update(environment.id, key, { client });
     }
+    if (options.webhooks !== false) await registerWebhook(services, emulators, environment.id, key, emulator);
   }
+}
+
+/** Makes the emulator tell what happens, and the integration know its key where that is not the client secret. */
+async function registerWebhook(
+  services: Services,
+  emulators: Emulators,
+  environmentId: number,
+  key: string,
+  name: EmulatorName,
+): Promise<void> {
+  const integration = await services.integrations.byKey(environmentId, key);
+  const { verify } = integration?.provider.webhooks ?? {};
+  if (integration === undefined || verify === undefined || !integration.emulated) return;
+  const webhookUrl = await services.inbound.webhookUrl(integration);
+  const emulator = emulators.get(name);
+  const own = emulator.apps().find((app) => app.name === APP_NAME);
+  if (own === undefined) return;
+  const app = own.webhookUrl === webhookUrl ? own : emulator.editApp(own.clientId, { webhookUrl });
+  const signsWithClient = verify.kind === 'hmac' && verify.secrets.includes('client');
+  if (signsWithClient || integration.webhookSecret === app.webhookKey || app.webhookKey === undefined) return;
+  const custom = { ...integration.custom, webhookSecret: app.webhookKey };
+  await services.integrations.update(environmentId, key, { custom });
 }
 
 /** The app at the emulator; undefined when the callback address is none that a provider would take. */

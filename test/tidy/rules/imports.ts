@@ -12,6 +12,7 @@ export const SLICES = [
   'connections',
   'credentials',
   'disconnect',
+  'accounts',
   'connect',
   'proxy',
   'records',

@@ -1,0 +1,60 @@
+import type { AccountPolicy } from '../../../catalogue/_spec/index.ts';
+import { grantRowOf, type Connection, type Connections } from '../connections/index.ts';
+import type { Integration } from '../integrations/index.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
+import { accountErrors } from './errors.ts';
+import type { Admission, Arrival } from './model.ts';
+
+const POLICIES: readonly string[] = ['separate', 'share', 'replace', 'refuse'] satisfies AccountPolicy[];
+
+/** The integration's own `account_policy`, else what the provider file suggests. */
+export function policyOf({ custom, provider }: Pick<Integration, 'custom' | 'provider'>): AccountPolicy {
+  const own = custom['account_policy'];
+  if (own !== undefined && POLICIES.includes(own)) return own as AccountPolicy;
+  return provider.account?.suggestedPolicy ?? 'separate';
+}
+
+/** True: a connection may change to another account when its customer connects again. */
+function mayChange({ custom, provider }: Integration): boolean {
+  const own = custom['account_change'];
+  return own === undefined ? provider.account?.idMayChange === true : own === 'allow';
+}
+
+/** Errors: `account_already_connected`, `account_changed`. */
+export async function admit(connections: Connections, tx: Sql, arrival: Arrival): Promise<Admission> {
+  const { environmentId, integration, connectionId, accountId } = arrival;
+  const others =
+    accountId === undefined ? [] : await connections.lockedOfAccount(tx, environmentId, integration.id, accountId);
+  const existing = await connections.byPublicId(environmentId, integration.id, connectionId, tx);
+  const rest = others.filter(({ id }) => id !== existing?.id);
+  const shared = existing && (await sharersOf(connections, tx, existing));
+  const changes = existing?.accountId !== undefined && accountId !== undefined && existing.accountId !== accountId;
+  // Whoever keeps the grant of others cannot take it along to another account.
+  const keepsForOthers = shared !== undefined && shared.length > 0 && existing?.grantOf === undefined;
+  if (changes && (keepsForOthers || !mayChange(integration))) throw accountErrors.fail('account_changed');
+
+  const isNew = existing === undefined || changes;
+  const policy = policyOf(integration);
+  if (policy === 'refuse' && isNew && rest.length > 0) throw accountErrors.fail('account_already_connected');
+  const grantOf = shareWith(policy, rest, changes ? undefined : shared, existing);
+  const rows = [existing && grantRowOf(existing), grantOf].filter((row) => row !== undefined);
+  for (const row of rows.toSorted((a, b) => a - b)) await connections.lockGrant(tx, environmentId, row);
+  return { existing, grantOf, ousted: policy === 'replace' ? rest : [] };
+}
+
+async function sharersOf(connections: Connections, tx: Sql, existing: Connection): Promise<Connection[]> {
+  const users = await connections.ofGrant(tx, existing.environmentId, grantRowOf(existing));
+  return users.filter(({ id }) => id !== existing.id);
+}
+
+/** The row whose grant is used. Who shares one already goes on doing so, whatever the policy is today. */
+function shareWith(
+  policy: AccountPolicy,
+  others: Connection[],
+  shared: Connection[] | undefined,
+  existing: Connection | undefined,
+): number | undefined {
+  if (existing !== undefined && shared !== undefined && shared.length > 0) return existing.grantOf;
+  const [first] = others;
+  return policy === 'share' && first !== undefined ? grantRowOf(first) : undefined;
+}

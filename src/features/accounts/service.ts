@@ -1,0 +1,91 @@
+import { isHawserError } from '../../base/errors.ts';
+import { errorText } from '../../base/log.ts';
+import type { Connection } from '../connections/index.ts';
+import type { Accounts, AccountsDeps } from './model.ts';
+import { list, members } from './listing.ts';
+import { admit } from './policy.ts';
+import { becameReady, wasDeauthorized } from './provider-events.ts';
+import { askReadiness } from './readiness.ts';
+import { settle } from './settle.ts';
+import { selectNotReady, touchNotReady } from './store.ts';
+
+/** Providers review accounts within days; an event that got lost costs an hour at most. */
+const SWEEP_INTERVAL_MS = 3_600_000;
+/** Asked about in one round. */
+const ASKED_MAX = 100;
+
+export function createAccounts(deps: AccountsDeps): Accounts {
+  const { db, clock, log, integrations, connections, credentials } = deps;
+
+  async function ask(connection: Connection): Promise<void> {
+    const { environmentId, integrationId, connectionId } = connection;
+    const integration = await integrations.byId(environmentId, integrationId);
+    if (integration?.provider.account?.readiness === undefined) return;
+    const live = await credentials.live(environmentId, integration.uniqueKey, connectionId);
+    const told = await askReadiness(deps, integration, connection.connectionConfig, live.credential);
+    if (told.ready !== true) return;
+    await db.transaction((tx) =>
+      becameReady(deps, tx, { environmentId, integrationId, body: {} }, integration, [connection]),
+    );
+  }
+
+  async function sweep(): Promise<number> {
+    const waiting = await selectNotReady(db, ASKED_MAX);
+    for (const { environment_id: environmentId, id } of waiting) {
+      const connection = await connections.byId(environmentId, id);
+      if (connection === undefined) continue;
+      try {
+        await ask(connection);
+      } catch (error) {
+        if (!isHawserError(error)) throw error;
+        log.warn('an account could not be asked whether it is ready', { connection: id, error: errorText(error) });
+      }
+      await touchNotReady(db, environmentId, id);
+    }
+    return waiting.length;
+  }
+
+  return {
+    readiness: (...input) => askReadiness(deps, ...input),
+    admit: (tx, arrival) => admit(connections, tx, arrival),
+    settle: (tx, input) => settle(deps, tx, input),
+    async refused({ environmentId, integration, connectionId, accountId }, credential) {
+      await db.transaction(async (tx) => {
+        const holder =
+          (await connections.byPublicId(environmentId, integration.id, connectionId, tx)) ??
+          (accountId === undefined
+            ? undefined
+            : (await connections.ofAccount(tx, environmentId, integration.id, accountId))[0]);
+        if (holder !== undefined) await deps.disconnect.replaced(tx, holder, integration, credential);
+      });
+    },
+    async onProviderEvent(event, matched, tx) {
+      if (event.meaning === undefined) return undefined;
+      const integration = await integrations.byId(event.environmentId, event.integrationId);
+      if (integration === undefined) return undefined;
+      const found = await Promise.all(matched.map(({ id }) => connections.byId(event.environmentId, id, tx)));
+      const living = found.filter((connection) => connection !== undefined);
+      switch (event.meaning) {
+        case 'account_ready':
+          return becameReady(deps, tx, event, integration, living);
+        case 'deauthorized':
+          return wasDeauthorized(deps, tx, event, integration, living);
+      }
+    },
+    list: (environmentId, query) => list(deps, environmentId, query),
+    members: (...query) => members(deps, ...query),
+    sweep,
+    start() {
+      let sweeping = false;
+      return clock.every(SWEEP_INTERVAL_MS, () => {
+        if (sweeping) return;
+        sweeping = true;
+        sweep()
+          .catch((error: unknown) => log.warn('the sweep of accounts failed', { error: errorText(error) }))
+          .finally(() => {
+            sweeping = false;
+          });
+      });
+    },
+  };
+}
