@@ -1,7 +1,7 @@
 /**
  * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
  * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
- * With `--functions` it kills them in the middle of syncs, actions and deploys.
+ * With `--functions` it kills them in the middle of syncs, actions and deploys, with `--webhooks` while providers send.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,28 +15,36 @@ import { runCampaign } from '../test/chaos/campaign.ts';
 import { tableOf } from '../test/chaos/table.ts';
 import { functionTableOf, runFunctionCampaign } from '../test/chaos/functions-campaign.ts';
 import { createFunctionsWorld } from '../test/chaos/functions-world.ts';
+import { createWebhooksWorld, runWebhookCampaign, webhookTableOf } from '../test/chaos/webhooks-campaign.ts';
 import { createWorld } from '../test/chaos/world.ts';
 
 const ROUNDS_DEFAULT = 60;
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string' }, seed: { type: 'string' }, functions: { type: 'boolean' } },
+  options: {
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
+    functions: { type: 'boolean' },
+    webhooks: { type: 'boolean' },
+  },
 });
 const rounds = wholeNumber('--rounds', values.rounds, ROUNDS_DEFAULT);
 const seed = wholeNumber('--seed', values.seed, Math.floor(systemClock.now() % 1_000_000_007));
 process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
+const kind = values.functions === true ? 'functions' : values.webhooks === true ? 'webhooks' : undefined;
+const kill = kind === 'functions' ? killFunctions : kind === 'webhooks' ? killWebhooks : killRefreshes;
 
 const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-pg-'));
 const postgres = await startEmbeddedPostgres({ dataDir: directory, log: silentLog, clock: systemClock });
 try {
   await migrate({ url: postgres.url, directory: migrationsDir(), log: silentLog, clock: systemClock });
   const startedMs = systemClock.monotonicMs();
-  const { table, violations } = await (values.functions === true ? killFunctions : killRefreshes)(postgres.url);
+  const { table, violations } = await kill(postgres.url);
   if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
   const seconds = Math.round((systemClock.monotonicMs() - startedMs) / 1_000);
   process.stdout.write(`${table}\n${seconds} s\n`);
   for (const violation of violations) process.stdout.write(`BROKEN ${violation}\n`);
-  const again = `${values.functions === true ? '--functions ' : ''}--rounds ${rounds} --seed ${seed}`;
+  const again = `${kind === undefined ? '' : `--${kind} `}--rounds ${rounds} --seed ${seed}`;
   process.stdout.write(
     violations.length === 0
       ? 'Nothing was lost that could have been kept.\n'
@@ -68,6 +76,16 @@ async function killFunctions(databaseUrl: string): Promise<{ table: string; viol
   try {
     const campaign = await runFunctionCampaign(world, { rounds, seed, onRound });
     return { table: functionTableOf(campaign), violations: campaign.violations };
+  } finally {
+    await world.close();
+  }
+}
+
+async function killWebhooks(databaseUrl: string): Promise<{ table: string; violations: string[] }> {
+  const world = await createWebhooksWorld({ databaseUrl });
+  try {
+    const campaign = await runWebhookCampaign(world, { rounds, seed, onRound });
+    return { table: webhookTableOf(campaign), violations: campaign.violations };
   } finally {
     await world.close();
   }

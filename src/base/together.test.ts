@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { HawserError } from './errors.ts';
 import { createTogether } from './together.ts';
 
 describe('statements of one shape', () => {
@@ -34,5 +35,18 @@ describe('statements of one shape', () => {
       'four',
       5,
     ]);
+  });
+
+  it('are all told at once that the database is away', async () => {
+    const away = new HawserError('database_busy', { status: 503, message: 'Away.', retryable: true });
+    let sent = 0;
+    const ask = createTogether(async (_items: readonly number[]) => {
+      sent += 1;
+      await undefined;
+      throw away;
+    });
+    const ends = await Promise.allSettled(Array.from({ length: 500 }, (_, at) => ask(at)));
+    expect(new Set(ends.map((end) => (end.status === 'rejected' ? end.reason : undefined)))).toEqual(new Set([away]));
+    expect(sent).toBeLessThan(4);
   });
 });

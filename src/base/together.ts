@@ -2,6 +2,7 @@
  * Statements of one shape that wait at the same moment go to the database as one. The first goes at once; while it is
  * under way the others gather, so that nobody waits for company and a crowd costs few commits.
  */
+import { isHawserError } from './errors.ts';
 
 /** More rows only delay the first. */
 const BATCH_MAX = 100;
@@ -14,7 +15,10 @@ interface Waiting<I, O> {
   reject(error: unknown): void;
 }
 
-/** `send` answers in the order of its items. One that fails makes each of its batch go alone. */
+/**
+ * `send` answers in the order of its items. One that fails makes each of its batch go alone; a database that is away
+ * (an error that may be tried again) is told to everybody who waits.
+ */
 export function createTogether<I, O>(send: (items: readonly I[]) => Promise<O[]>): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let flying = 0;
@@ -36,7 +40,10 @@ export function createTogether<I, O>(send: (items: readonly I[]) => Promise<O[]>
       const answers = await send(batch.map((one) => one.item));
       batch.forEach((one, index) => one.resolve(answers[index] as O));
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
+      // Whoever waits behind would hear the same, later.
+      if (isHawserError(error) && error.retryable) {
+        for (const one of [...batch, ...waiting.splice(0)]) one.reject(error);
+      } else if (batch.length === 1) batch[0]?.reject(error);
       else await Promise.all(batch.map((one) => fly([one])));
     }
   }

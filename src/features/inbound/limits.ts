@@ -19,8 +19,8 @@ export const CHALLENGE_CHARS_MAX = 2_048;
 export const CLAIM_MAX = 50;
 /** Integrations whose events are handled at the same time: a slow one does not hold up the others. */
 export const LANES_MAX = 4;
-/** A node that says nothing for so long has lost what it took up. */
-export const LEASE_MS = 60_000;
+/** Held for longer, an event is taken up by another node: a dead one's wait no longer. Who comes late finds it taken. */
+export const LEASE_MS = 5_000;
 /** What no wake-up told of is found by then. */
 export const POLL_INTERVAL_MS = 1_000;
 /** Fault 23: then it is parked. */

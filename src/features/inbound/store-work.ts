@@ -116,6 +116,17 @@ export async function markFailed(sql: Sql, event: Held, error: string, waitMs: n
   );
 }
 
+/** Gives events back that could not even be tried: due at once, and the taking up does not count. */
+export async function giveBack(sql: Sql, events: readonly Held[]): Promise<void> {
+  await sql.query(
+    `UPDATE inbound_event e SET attempts = e.attempts - 1, due_at = statement_timestamp()
+     FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS held (environment_id, id, attempts)
+     WHERE e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts
+       AND e.due_at IS NOT NULL`,
+    [events.map((one) => one.environmentId), events.map((one) => one.id), events.map((one) => one.attempts)],
+  );
+}
+
 /** Parked events of an integration are due at once, a batch at a time; resolves to how many were not before. */
 export async function wakeParked(
   sql: Sql,

@@ -1,6 +1,6 @@
 /** An inbound event as the API tells it; ours. */
 import { z } from 'zod';
-import { PROVIDER_CONFIG_KEY } from '../integrations/index.ts';
+import { integrationErrors, PROVIDER_CONFIG_KEY, type IntegrationService } from '../integrations/index.ts';
 import type { ListedEvent } from './model.ts';
 
 const stamp = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
@@ -34,4 +34,16 @@ export function eventToWire(event: ListedEvent) {
     /** Give it as `cursor` or `after` to read on behind it. */
     cursor: String(event.id),
   };
+}
+
+/** Row id of the integration a filter names. Errors: `unknown_provider_config`. */
+export async function integrationIdOf(
+  integrations: Pick<IntegrationService, 'byKey'>,
+  environmentId: number,
+  key: string | undefined,
+): Promise<number | undefined> {
+  if (key === undefined) return undefined;
+  const integration = await integrations.byKey(environmentId, key);
+  if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
+  return integration.id;
 }

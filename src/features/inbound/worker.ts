@@ -14,7 +14,7 @@ import {
   SWEEP_INTERVAL_MS,
 } from './limits.ts';
 import { routeEvent, type RouteDeps } from './route-event.ts';
-import { claimDue, deleteOld, markFailed, wakeParked, type DueEvent } from './store-work.ts';
+import { claimDue, deleteOld, giveBack, markFailed, wakeParked, type DueEvent } from './store-work.ts';
 
 export interface WorkerDeps extends RouteDeps {
   clock: Clock;
@@ -34,6 +34,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   const { db, clock, log } = deps;
   const state = { running: false };
   let working: Promise<unknown> | undefined;
+  /** Taken up and not handled, because the database was away. */
+  let stranded: DueEvent[] = [];
   let again = false;
 
   function wake(): void {
@@ -55,6 +57,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   async function work(): Promise<number> {
     let count = 0;
     for (;;) {
+      if (stranded.length > 0) {
+        await giveBack(db, stranded);
+        stranded = [];
+      }
       const due = await claimDue(db, CLAIM_MAX, LEASE_MS);
       count += due.length;
       await handle(due);
@@ -79,8 +85,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     } catch (error) {
       const code = isHawserError(error) ? error.code : 'internal_error';
       log.error('an inbound event could not be handled', { event: event.uuid, code, error: errorText(error) });
-      // A database that is away says nothing about the event: it comes back when its lease is over.
-      if (isHawserError(error) && error.retryable) return;
+      // A database that is away says nothing about the event.
+      if (isHawserError(error) && error.retryable) {
+        stranded.push(event);
+        return;
+      }
       const isLast = event.attempts >= ATTEMPTS_MAX;
       const waitMs = isLast ? undefined : RETRY_FIRST_MS * 2 ** (event.attempts - 1);
       await markFailed(db, event, code, waitMs).catch((failure: unknown) =>

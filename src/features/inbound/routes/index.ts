@@ -1,5 +1,5 @@
 import type { Route } from '../../../base/route.ts';
-import { integrationErrors, type IntegrationService } from '../../integrations/index.ts';
+import type { IntegrationService } from '../../integrations/index.ts';
 import type { Connections } from '../../connections/index.ts';
 import type { Inbound } from '../service.ts';
 import { getInboundEventRoute } from './get-inbound-event.ts';
@@ -20,16 +20,4 @@ export function inboundRoutes(deps: InboundRouteDeps): Route[] {
     replayInboundEventsRoute(deps),
     getWebhookUrlRoute(deps),
   ];
-}
-
-/** Row id of the integration a filter names. Errors: `unknown_provider_config`. */
-export async function integrationIdOf(
-  deps: InboundRouteDeps,
-  environmentId: number,
-  key: string | undefined,
-): Promise<number | undefined> {
-  if (key === undefined) return undefined;
-  const integration = await deps.integrations.byKey(environmentId, key);
-  if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
-  return integration.id;
 }

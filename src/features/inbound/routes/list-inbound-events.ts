@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter, eventToWire } from '../wire.ts';
-import { integrationIdOf, type InboundRouteDeps } from './index.ts';
+import { eventFilter, eventToWire, integrationIdOf } from '../wire.ts';
+import type { InboundRouteDeps } from './index.ts';
 
 const LIMIT_MAX = 100;
 const LIMIT_DEFAULT = 20;
@@ -38,7 +38,7 @@ export function listInboundEventsRoute(deps: InboundRouteDeps) {
       const events = await deps.inbound.list(
         {
           environmentId,
-          integrationId: await integrationIdOf(deps, environmentId, query.provider_config_key),
+          integrationId: await integrationIdOf(deps.integrations, environmentId, query.provider_config_key),
           state: query.state,
           type: query.type,
           receivedAfter: query.received_after,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter } from '../wire.ts';
-import { integrationIdOf, type InboundRouteDeps } from './index.ts';
+import { eventFilter, integrationIdOf } from '../wire.ts';
+import type { InboundRouteDeps } from './index.ts';
 
 const IDS_MAX = 100;
 /** One statement; what is behind it is asked for again. */
@@ -33,7 +33,7 @@ export function replayInboundEventsRoute(deps: InboundRouteDeps) {
       const replayed = await deps.inbound.replay(
         {
           environmentId,
-          integrationId: await integrationIdOf(deps, environmentId, body.provider_config_key),
+          integrationId: await integrationIdOf(deps.integrations, environmentId, body.provider_config_key),
           uuids: body.ids,
           state: body.state,
           type: body.type,
