@@ -3,19 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { runProgram } from '../support/process.ts';
 import type { Environment } from '../../src/base/route.ts';
+import { NO_DEFINITION } from '../../src/features/functions/index.ts';
 import type { Integration } from '../../src/features/integrations/index.ts';
-
-const NOTHING = {
-  models: [],
-  autoStart: false,
-  trackDeletes: false,
-  endpoints: [],
-  webhookSubscriptions: [],
-  jsonSchema: undefined,
-  features: [],
-  attributes: {},
-  metadata: {},
-};
 
 let app: TestApp;
 let settings: Record<string, string>;
@@ -31,7 +20,7 @@ beforeAll(async () => {
     kind,
     name,
     code: { js: `exports.default = { type: '${kind}', exec: async (nango, input) => { ${exec} } };`, ts: '' },
-    definition: { ...NOTHING, ...more },
+    definition: { ...NO_DEFINITION, ...more },
   });
   const people = "await nango.batchSave([{ id: '1' }, { id: '2' }], 'Person');";
   await functions.deploy(environmentId, {

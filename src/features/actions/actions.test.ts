@@ -3,7 +3,7 @@ import { Nango } from '@nangohq/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../../../test/support/app.ts';
 import type { Environment } from '../../base/route.ts';
-import type { FunctionDefinition } from '../functions/index.ts';
+import { NO_DEFINITION, type FunctionDefinition } from '../functions/index.ts';
 
 let app: TestApp;
 let nango: Nango;
@@ -81,15 +81,7 @@ async function deploy(functions: Deployed[]): Promise<void> {
         ts: '',
       },
       definition: {
-        models: [],
-        autoStart: false,
-        trackDeletes: false,
-        endpoints: [],
-        webhookSubscriptions: [],
-        jsonSchema: undefined,
-        features: [],
-        attributes: {},
-        metadata: {},
+        ...NO_DEFINITION,
         ...definition,
       },
     })),

@@ -16,4 +16,4 @@ export { bundleFile, bundleSource } from './compile/bundle.ts';
 export { compileFunctions, type Compiled } from './compile/compile.ts';
 export { KIND_FOLDERS, type FunctionFile } from './compile/definition.ts';
 export { problemText, type CompileProblem } from './compile/problem.ts';
-export { deployToWire } from './wire.ts';
+export { deployToWire, NO_DEFINITION } from './wire.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../base/log.ts';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts';
 import type { Integration } from '../integrations/index.ts';
-import { createFunctions, type FunctionChange, type FunctionInput, type Functions } from './index.ts';
+import { createFunctions, NO_DEFINITION, type FunctionChange, type FunctionInput, type Functions } from './index.ts';
 
 let database: TestDatabase;
 let count = 0;
@@ -49,16 +49,11 @@ function aFunction(more: Partial<Omit<FunctionInput, 'definition'>> & { definiti
     code: { js: 'exports.default = { exec() {} }', ts: '// people' },
     ...rest,
     definition: {
+      ...NO_DEFINITION,
       models: ['Person'],
       runs: 'every hour',
       autoStart: true,
-      trackDeletes: false,
-      endpoints: [],
-      webhookSubscriptions: [],
       jsonSchema: { definitions: {} },
-      features: [],
-      attributes: {},
-      metadata: {},
       ...definition,
     },
   };

@@ -158,7 +158,8 @@ export function deployToWire(
   };
 }
 
-const NO_DEFINITION: FunctionDefinition = {
+/** A function that declares nothing. */
+export const NO_DEFINITION: FunctionDefinition = {
   models: [],
   autoStart: false,
   trackDeletes: false,

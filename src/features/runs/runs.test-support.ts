@@ -6,7 +6,13 @@ import { randomId } from '../../base/ids.ts';
 import { silentLog } from '../../base/log.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { noKillPoints } from '../../platform/kill-points.ts';
-import type { DeployedFunction, FunctionDefinition, FunctionKind, Functions } from '../functions/index.ts';
+import {
+  NO_DEFINITION,
+  type DeployedFunction,
+  type FunctionDefinition,
+  type FunctionKind,
+  type Functions,
+} from '../functions/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import { createScriptCalls } from '../proxy/index.ts';
 import type { RunsDeps } from './index.ts';
@@ -47,15 +53,7 @@ export class Scripts {
       codeHash: `hash-${id}`,
       deployedAt: new Date(0),
       definition: {
-        models: [],
-        autoStart: false,
-        trackDeletes: false,
-        endpoints: [],
-        webhookSubscriptions: [],
-        jsonSchema: undefined,
-        features: [],
-        attributes: {},
-        metadata: {},
+        ...NO_DEFINITION,
         ...definition,
       },
     };

@@ -5,7 +5,7 @@ import { systemClock } from '../../platform/clock.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts';
 import type { Connection } from '../connections/index.ts';
-import { createFunctions, type FunctionInput, type Functions } from '../functions/index.ts';
+import { createFunctions, NO_DEFINITION, type FunctionInput, type Functions } from '../functions/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { RunRequest } from '../runs/index.ts';
 import { createSyncs, type Syncs } from './index.ts';
@@ -101,16 +101,11 @@ function people(more: { definition?: object; name?: string } = {}): FunctionInpu
     name: more.name ?? 'people',
     code: { js: `exports.default = { exec() {} } // ${JSON.stringify(more)}`, ts: '// people' },
     definition: {
+      ...NO_DEFINITION,
       models: ['Person'],
       runs: 'every hour',
       autoStart: true,
-      trackDeletes: false,
-      endpoints: [],
-      webhookSubscriptions: [],
       jsonSchema: { definitions: {} },
-      features: [],
-      attributes: {},
-      metadata: {},
       ...more.definition,
     },
   };
