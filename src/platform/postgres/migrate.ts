@@ -58,10 +58,13 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     await lock(client, describeUrl(url), log);
     await ensureHistory(client);
     const pending = await selectPending(client, migrations, log);
+    const isNew = pending.length === migrations.length;
     for (const migration of pending) {
       await apply(client, migration);
-      log.info('migration applied', { migration: migration.name });
+      if (!isNew) log.info('migration applied', { migration: migration.name });
     }
+    // On an empty database a line for each would only stand above what a first start has to say.
+    if (isNew) log.info('the tables were made', { migrations: pending.length });
     return { applied: pending.map((migration) => migration.name) };
   } finally {
     // Ending the connection frees the lock.
