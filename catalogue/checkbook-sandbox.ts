@@ -1,4 +1,5 @@
 import type { ProviderSpec } from './_spec/index.ts';
+import production from './checkbook.ts';
 
 const provider = {
   name: 'checkbook-sandbox',
@@ -46,24 +47,7 @@ const provider = {
     customerMustDo:
       'Checkbook has no revocation call: remove the app under Settings → Developer in the Checkbook sandbox.',
   },
-  webhooks: {
-    verify: {
-      kind: 'hmac',
-      headers: ['signature'],
-      algorithm: 'sha256',
-      encoding: 'hex',
-      parts: { signature: 'signature', nonce: 'nonce' },
-      // Nothing between them.
-      signed: '${body}${nonce}',
-      secrets: ['integration'],
-    },
-    // CHECK, INVOICE or PREFUND_ACCOUNT: what the thin event is about.
-    type: { paths: ['type'] },
-    // Neither event id nor account: a check is found by the id under which a sync has stored it.
-    route: [{ from: { paths: ['id'] }, by: 'record' }],
-    setup:
-      'Set the webhook key of the developer settings as the webhook secret. Events name no account: give each connection its own webhook URL, or sync the checks.',
-  },
+  webhooks: production.webhooks,
   emulator: 'checkbook-sandbox',
   gotchas: [
     'Sandbox keys and hosts are separate from production; the `demo` host is another thing and has no real OAuth.',

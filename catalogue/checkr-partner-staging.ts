@@ -1,4 +1,5 @@
 import type { ProviderSpec } from './_spec/index.ts';
+import production from './checkr-partner.ts';
 
 const provider = {
   name: 'checkr-partner-staging',
@@ -54,54 +55,9 @@ const provider = {
     url: 'https://api.checkr-staging.com/oauth/deauthorize',
     endsReplaced: true,
   },
-  account: {
-    idFrom: 'checkr_account_id',
-    suggestedPolicy: 'separate',
-    // A comment in the partner's reference app says that token and account id are made anew.
-    idMayChange: true,
-    readiness: {
-      path: '/v1/account',
-      ready: { path: 'authorized', equals: true },
-      reason: 'credentialing',
-      // 403 "your account is not approved for production"; reading works.
-      refuses: [
-        { method: 'POST', path: '/v1/invitations' },
-        { method: 'POST', path: '/v1/reports' },
-      ],
-    },
-  },
-  webhooks: {
-    verify: {
-      kind: 'hmac',
-      headers: ['x-checkr-signature'],
-      algorithm: 'sha256',
-      encoding: 'hex',
-      signed: '${body}',
-      secrets: ['integration', 'client'],
-      urlProves: 'The webhooks that an account registers are signed with its own API key, which the app does not have.',
-    },
-    type: { paths: ['type'] },
-    id: { paths: ['id'] },
-    route: [
-      // Its account_id is the partner's own: only the token tells. One old sample calls it access_token.
-      {
-        events: ['token.deauthorized'],
-        from: { paths: ['data.object.access_code', 'data.object.access_token'] },
-        by: 'token',
-      },
-      // 2016: inside `account`; 2018: the whole account and no account_id; today: a reference.
-      {
-        events: ['account.credentialed'],
-        from: { paths: ['data.object.account.id', 'data.object.id', 'account_id'] },
-        by: 'account',
-      },
-      { from: { paths: ['account_id'] }, by: 'account' },
-    ],
-    meanings: { 'token.deauthorized': 'deauthorized', 'account.credentialed': 'account_ready' },
-    redact: ['data.object.access_code', 'data.object.access_token'],
-    setup:
-      'Give the webhook URL to Checkr as the one of your partner application; its client secret proves what comes.',
-  },
+  // Both worlds credential accounts and send events in the same way.
+  account: production.account,
+  webhooks: production.webhooks,
   emulator: 'checkr-staging',
   gotchas: [
     'Staging and production share nothing: other accounts, client ids, secrets and hosts.',
