@@ -3,6 +3,7 @@ import { randomId } from '../../base/ids.ts';
 import { errorText } from '../../base/log.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import { eventPlace } from '../connections/index.ts';
+import type { Integration } from '../integrations/index.ts';
 import { audienceOf, DEFAULT_SETTINGS, isWanted } from './audience.ts';
 import { bodyOf, type EventFacts } from './body.ts';
 import type { Endpoint, OutboundDeps } from './model.ts';
@@ -145,13 +146,14 @@ async function bodiesOf(
   const last = await takeSequences(tx, environmentId, counts);
   const environment = (await deps.environments.byId(environmentId))?.name ?? '';
   const bodies = new Map<number, { text: string; sequence: number }>();
+  const integrations = await integrationsOf(deps, environmentId, told);
   for (const { row, payload } of told) {
     const connection = row.connection_id ?? 0;
     const sequence = (last.get(connection) ?? 0) + 1;
     last.set(connection, sequence);
     if (parked.has(row.id)) continue;
     try {
-      const facts = await factsOf(deps, environmentId, row);
+      const facts = factsOf(row, integrations);
       const text = bodyOf({ ...facts, payload, environment, sequence });
       bodies.set(row.id, { text, sequence });
     } catch (error) {
@@ -161,14 +163,26 @@ async function bodiesOf(
   return bodies;
 }
 
-async function factsOf(
+async function integrationsOf(
   deps: OutboundDeps,
   environmentId: number,
+  told: readonly Told[],
+): Promise<Map<number, Integration>> {
+  const found = new Map<number, Integration>();
+  for (const id of new Set(told.map(({ row }) => row.integration_id))) {
+    const integration = id === null ? undefined : await deps.integrations.byId(environmentId, id);
+    if (integration !== undefined) found.set(integration.id, integration);
+  }
+  return found;
+}
+
+function factsOf(
   row: NewEventRow,
-): Promise<Pick<EventFacts, 'kind' | 'occurredAt' | 'connection'>> {
+  integrations: ReadonlyMap<number, Integration>,
+): Pick<EventFacts, 'kind' | 'occurredAt' | 'connection'> {
   const base = { kind: row.type, occurredAt: row.created_at };
   if (row.connection_name === null || row.integration_id === null) return { ...base, connection: undefined };
-  const integration = await deps.integrations.byId(environmentId, row.integration_id);
+  const integration = integrations.get(row.integration_id);
   return {
     ...base,
     connection: {

@@ -1,28 +1,22 @@
 /**
  * Takes up what is due on this node and sends it.
  *
- *   pass    make deliveries of new events, then fill free slots, a fair share per endpoint
- *   carry   one delivery: sign, send, store; its slot is free again when the result is stored
- *
- * A slow endpoint holds its own slots only: while many slots are taken, every endpoint gets one.
+ *   pass    make deliveries of new events, then take what is due, endpoint by endpoint
+ *   run     begin what an endpoint has room for; a slow endpoint holds its own slots only
+ *   carry   one delivery: sign, send, store
  */
 import { errorText } from '../../base/log.ts';
+import { eventPlace } from '../connections/index.ts';
 import { fanOut } from './fan-out.ts';
 import { deliveryHeaders, messageIdOf, type SigningKeys } from './headers.ts';
-import { LOST_MAX, OUTBOUND_LIMITS, type OutboundLimits } from './limits.ts';
+import { Lane, type Waiting } from './lane.ts';
+import { ATTEMPT_TIMEOUT_MS, CIRCUIT_FAILURES, LOST_MAX, OUTBOUND_LIMITS, type OutboundLimits } from './limits.ts';
 import type { OutboundDeps } from './model.ts';
 import { waitAfter } from './schedule.ts';
 import { openSecrets } from './secrets.ts';
 import { send, type Tried } from './send.ts';
 import { createSettler, type Settled } from './settle.ts';
-import {
-  claimDeliveries,
-  selectDueEndpoints,
-  takeProbe,
-  type ClaimedDelivery,
-  type DueEndpoint,
-} from './store-queue.ts';
-import { eventPlace } from '../connections/index.ts';
+import { claimDeliveries, releaseClaims, selectDueEndpoints, takeProbe, type DueEndpoint } from './store-queue.ts';
 
 /** What a stop grants to tries under way. */
 const STOP_TIMEOUT_MS = 10_000;
@@ -30,11 +24,9 @@ const STOP_TIMEOUT_MS = 10_000;
 export interface Pump {
   /** Something may be due. */
   wake(): void;
-  /** One look: makes deliveries, starts what fits. Resolves to how much was begun. */
-  pass(): Promise<number>;
   /** Everything that is due now, to its end. */
   runDry(): Promise<void>;
-  /** Takes up nothing more and waits for what is under way. */
+  /** Takes up nothing more, gives back what was not begun, and waits for what is under way. */
   stop(): Promise<void>;
 }
 
@@ -43,9 +35,10 @@ export function createPump(deps: OutboundDeps): Pump {
   const { vault } = deps.environments;
   const limits: OutboundLimits = { ...OUTBOUND_LIMITS, ...deps.limits };
   const settler = createSettler(deps);
-  const running = new Set<Promise<void>>();
-  const perEndpoint = new Map<string, number>();
+  const working = new Set<Promise<void>>();
+  const lanes = new Map<string, Lane>();
   const shift = (): number => deps.shiftMs?.() ?? 0;
+  let running = 0;
   let stopped = false;
   let isCut = false;
   let passing: Promise<number> | undefined;
@@ -70,6 +63,7 @@ export function createPump(deps: OutboundDeps): Pump {
       });
   }
 
+  /** Resolves to how much was begun. */
   async function pass(): Promise<number> {
     if (deps.isQuarantined()) return 0;
     const handled = await fanOut(deps);
@@ -79,26 +73,27 @@ export function createPump(deps: OutboundDeps): Pump {
   }
 
   async function fill(): Promise<number> {
-    if (running.size >= limits.slots) return 0;
-    const due = await selectDueEndpoints(db, shift());
-    let begun = 0;
-    for (const [at, endpoint] of due.entries()) {
-      const free = limits.slots - running.size;
-      if (free <= 0 || stopped) break;
-      const share = Math.max(1, Math.floor(free / (due.length - at)));
-      const key = keyOf(endpoint);
-      const taken = perEndpoint.get(key) ?? 0;
-      const isCrowded = running.size * 2 >= limits.slots;
-      const most = endpoint.half_open || isCrowded ? 1 : limits.slotsPerEndpoint;
-      const room = Math.min(most - taken, share);
-      if (room > 0) begun += await take(endpoint, room);
+    let taken = 0;
+    for (const endpoint of await selectDueEndpoints(db, shift())) {
+      if (running >= limits.slots || stopped) break;
+      taken += await take(endpoint);
     }
-    return begun;
+    return taken;
   }
 
-  async function take(endpoint: DueEndpoint, limit: number): Promise<number> {
+  /** While many slots are taken every endpoint gets one, so that the slow ones do not take the rest. */
+  function mostOf({ endpoint }: Pick<Lane, 'endpoint'>): number {
+    return endpoint.half_open || running * 2 >= limits.slots ? 1 : limits.slotsPerEndpoint;
+  }
+
+  async function take(endpoint: DueEndpoint): Promise<number> {
     const place = { environmentId: endpoint.environment_id, id: endpoint.id };
     const { leaseMs } = limits;
+    const key = `${place.environmentId}:${place.id}`;
+    // Its failures are being stored: then the row says whether it may be tried.
+    if ((lanes.get(key)?.misses ?? 0) >= CIRCUIT_FAILURES) return 0;
+    const room = lanes.get(key)?.roomFor(mostOf({ endpoint })) ?? mostOf({ endpoint });
+    if (room <= 0) return 0;
     if (endpoint.half_open && !(await takeProbe(db, place, { leaseMs, shiftMs: shift() }))) return 0;
     let keys: SigningKeys;
     try {
@@ -107,34 +102,16 @@ export function createPump(deps: OutboundDeps): Pump {
       log.error('an endpoint cannot be signed for', { endpoint: endpoint.id, error: errorText(error) });
       return 0;
     }
-    const claimed = await claimDeliveries(db, {
-      environmentId: place.environmentId,
-      endpointId: place.id,
-      owner: deps.nodeId,
-      leaseMs,
-      limit,
-      shiftMs: shift(),
-    });
-    for (const one of claimed) begin(endpoint, keys, one);
+    const claim = { environmentId: place.environmentId, endpointId: place.id, owner: deps.nodeId };
+    const beginByMs = clock.monotonicMs() + Math.max(leaseMs / 2, leaseMs - ATTEMPT_TIMEOUT_MS - STOP_TIMEOUT_MS);
+    const claimed = await claimDeliveries(db, { ...claim, leaseMs, limit: room, shiftMs: shift() });
+    const lane = lanes.get(key) ?? new Lane(endpoint, keys);
+    lanes.set(key, lane);
+    lane.endpoint = endpoint;
+    lane.keys = keys;
+    lane.add(claimed, beginByMs);
+    run(key, lane);
     return claimed.length;
-  }
-
-  function begin(endpoint: DueEndpoint, keys: SigningKeys, one: ClaimedDelivery): void {
-    const key = keyOf(endpoint);
-    perEndpoint.set(key, (perEndpoint.get(key) ?? 0) + 1);
-    const work = carry(endpoint, keys, one)
-      .catch((error: unknown) =>
-        // Its lease ends, and then it is sent again.
-        log.error('a delivery could not be sent', { delivery: one.id, error: errorText(error) }),
-      )
-      .finally(() => {
-        running.delete(work);
-        const left = (perEndpoint.get(key) ?? 1) - 1;
-        if (left === 0) perEndpoint.delete(key);
-        else perEndpoint.set(key, left);
-        wake();
-      });
-    running.add(work);
   }
 
   async function keysOf(endpoint: DueEndpoint): Promise<SigningKeys> {
@@ -142,13 +119,60 @@ export function createPump(deps: OutboundDeps): Pump {
     return { secrets: await openSecrets(vault, endpoint), key: signing.current, previousKey: signing.previous };
   }
 
-  async function carry(endpoint: DueEndpoint, keys: SigningKeys, one: ClaimedDelivery): Promise<void> {
+  function run(key: string, lane: Lane): void {
+    const slots = stopped ? 0 : limits.slots;
+    while (running < slots) {
+      const one = lane.next(mostOf(lane), clock.monotonicMs());
+      if (one === undefined) break;
+      lane.running += 1;
+      running += 1;
+      track(carry(key, lane, one));
+    }
+    if (lane.isEmpty) lanes.delete(key);
+  }
+
+  function track(work: Promise<void>): void {
+    const ended = work
+      .catch((error: unknown) =>
+        // Its lease ends, and then it is taken again.
+        log.error('a delivery could not be dealt with', { error: errorText(error) }),
+      )
+      .finally(() => working.delete(ended));
+    working.add(ended);
+  }
+
+  async function carry(key: string, lane: Lane, one: Waiting): Promise<void> {
+    let settled: Settled | undefined;
+    try {
+      settled = await attempt(lane, one);
+    } finally {
+      lane.running -= 1;
+      running -= 1;
+    }
+    lane.misses = settled?.result.state === 'delivered' ? 0 : lane.misses + 1;
+    if (lane.misses >= CIRCUIT_FAILURES) giveBack(lane);
+    lane.unstored += 1;
+    run(key, lane);
+    if (settled !== undefined) await settler.settle(settled);
+    lane.unstored -= 1;
+    run(key, lane);
+    if (lane.queue.length < limits.slotsPerEndpoint) wake();
+  }
+
+  /** What is not begun goes back to its place: nobody is asked so often who does not answer. */
+  function giveBack(lane: Lane): void {
+    const rest = lane.queue.splice(0);
+    if (rest.length > 0) track(releaseClaims(db, lane.endpoint.environment_id, rest));
+  }
+
+  /** Undefined: nothing came of it, and its lease ends. */
+  async function attempt(lane: Lane, one: Waiting): Promise<Settled | undefined> {
+    const { endpoint } = lane;
     const environmentId = endpoint.environment_id;
     const messageId = messageIdOf(one.uuid);
-    if (one.lost > LOST_MAX) {
-      const error = `lost: ${LOST_MAX} servers ended while they sent this.`;
-      return settler.settle(settledOf(endpoint, one, messageId, { ...unsent(), error }, 'parked', undefined));
-    }
+    const parked = (error: string): Settled =>
+      settledOf(endpoint, one, messageId, { ...unsent(), error }, 'parked', undefined);
+    if (one.lost > LOST_MAX) return parked(`lost: ${LOST_MAX} servers ended while they sent this.`);
     let body: Buffer;
     try {
       if (one.sealed === null) throw new Error('no body');
@@ -156,9 +180,7 @@ export function createPump(deps: OutboundDeps): Pump {
     } catch (error) {
       log.error('the body of a delivery cannot be read', { delivery: one.id, error: errorText(error) });
       // A key that is away for a moment must not cost an event; one that stays away must not cost a neighbour's turn.
-      if (one.lost < LOST_MAX) return;
-      const text = 'unreadable: The body of this event cannot be opened.';
-      return settler.settle(settledOf(endpoint, one, messageId, { ...unsent(), error: text }, 'parked', undefined));
+      return one.lost < LOST_MAX ? undefined : parked('unreadable: The body of this event cannot be opened.');
     }
     const headers = deliveryHeaders({
       messageId,
@@ -166,13 +188,13 @@ export function createPump(deps: OutboundDeps): Pump {
       occurredAt: one.occurred_at,
       provider: one.provider_headers ?? undefined,
       body,
-      keys,
+      keys: lane.keys,
       attempts: one.attempts,
       nowMs: clock.now(),
     });
     const tried = await send(deps, { url: new URL(endpoint.url), headers, body });
     // Our own stop is no answer of the endpoint: the lease ends and somebody else sends.
-    if (isCut) return;
+    if (isCut) return undefined;
     deps.killPoints.reach('W7');
     const isGood = tried.status !== undefined && tried.status >= 200 && tried.status < 300;
     const waitMs = isGood ? undefined : waitAfter(one.step + 1, one.id, tried.retryAfterMs);
@@ -183,7 +205,7 @@ export function createPump(deps: OutboundDeps): Pump {
       const text = tried.answer.toString('utf8');
       settled.result.answerSealed = await vault.seal({ ...place, column: 'answer_sealed' }, text);
     }
-    await settler.settle(settled);
+    return settled;
   }
 
   function unsent(): Tried {
@@ -191,21 +213,21 @@ export function createPump(deps: OutboundDeps): Pump {
     return { at, durationMs: 0, status: undefined, error: undefined, answer: Buffer.alloc(0), retryAfterMs: undefined };
   }
 
-  const isBusy = (): boolean => running.size > 0 || passing !== undefined;
+  const isBusy = (): boolean => working.size > 0 || passing !== undefined;
 
   async function quiet(): Promise<void> {
-    while (isBusy()) await Promise.all([...running, passing]);
+    while (isBusy()) await Promise.all([...working, passing]);
   }
 
   return {
     wake,
-    pass,
     async runDry() {
       do await quiet();
-      while ((await pass()) > 0 || running.size > 0);
+      while ((await pass()) > 0 || isBusy());
     },
     async stop() {
       stopped = true;
+      for (const lane of lanes.values()) giveBack(lane);
       const ended = new AbortController();
       const late = clock.sleep(STOP_TIMEOUT_MS, ended.signal).then(
         () => {
@@ -222,7 +244,7 @@ export function createPump(deps: OutboundDeps): Pump {
 
 function settledOf(
   endpoint: DueEndpoint,
-  one: ClaimedDelivery,
+  one: Waiting,
   messageId: string,
   tried: Tried,
   state: Settled['result']['state'],
@@ -249,8 +271,4 @@ function settledOf(
     isSent: state !== 'parked',
     retryAfterMs: tried.retryAfterMs,
   };
-}
-
-function keyOf(endpoint: DueEndpoint): string {
-  return `${endpoint.environment_id}:${endpoint.id}`;
 }

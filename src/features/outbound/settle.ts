@@ -97,7 +97,7 @@ async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shi
   const { environmentId, endpointId: id } = (group[0] as Settled).result;
   const place = { environmentId, id };
   if (group.some(({ result }) => result.state === 'delivered')) {
-    if (await noteSuccess(tx, place, RECOVERY_AFTER_MS, shiftMs)) await pullForward(tx, place, shiftMs);
+    if (await noteSuccess(tx, place, RECOVERY_AFTER_MS, shiftMs)) await pullForward(tx, place);
   }
   const failed = group.filter(({ result }) => result.state !== 'delivered');
   if (failed.length === 0) return;

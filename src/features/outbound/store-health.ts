@@ -23,13 +23,12 @@ export async function noteSuccess(sql: Sql, endpoint: Place, recoveryMs: number,
   return rows[0]?.recovered === true;
 }
 
-/** What was put off while an endpoint was down is due at once; its place in the schedule was not its own fault. */
-export async function pullForward(sql: Sql, endpoint: Place, shiftMs: number): Promise<void> {
+/** What was tried while an endpoint was down is due at once, in its old order; its place in the schedule was no fault of its own. */
+export async function pullForward(sql: Sql, endpoint: Place): Promise<void> {
   await sql.query(
     `UPDATE delivery SET next_attempt_at = created_at, step = greatest(step - 1, 0)
-     WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND lease_owner IS NULL
-       AND next_attempt_at > ${NOW(3)}`,
-    [endpoint.environmentId, endpoint.id, shiftMs],
+     WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND lease_owner IS NULL AND attempts > 0`,
+    [endpoint.environmentId, endpoint.id],
     'delivery-pull-forward',
   );
 }

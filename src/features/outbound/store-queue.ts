@@ -65,6 +65,8 @@ export interface ClaimedDelivery {
   sealed: Buffer | null;
   sequence: number | null;
   occurred_at: Date;
+  /** When it was due, as text: finer than a `Date`. */
+  due_at: string;
   provider_headers: Record<string, unknown> | null;
 }
 
@@ -80,20 +82,37 @@ export async function claimDeliveries(
     shiftMs: number;
   },
 ): Promise<ClaimedDelivery[]> {
-  const rows = await sql.query<ClaimedDelivery & { due_at: Date }>(
+  const rows = await sql.query<ClaimedDelivery & { place: number }>(
     `UPDATE delivery d SET lease_owner = $3, lease_epoch = d.lease_epoch + 1, lost = d.lost + 1,
        next_attempt_at = ${NOW(6)} + $4::float8 * interval '1 millisecond'
-     FROM (SELECT id, event_id, next_attempt_at FROM delivery
-           WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND next_attempt_at <= ${NOW(6)}
-           ORDER BY next_attempt_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) due
+     FROM (SELECT id, event_id, next_attempt_at, row_number() OVER (ORDER BY next_attempt_at, id) AS place FROM (
+             SELECT id, event_id, next_attempt_at FROM delivery
+             WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND next_attempt_at <= ${NOW(6)}
+             ORDER BY next_attempt_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) first) due
      JOIN event e ON e.environment_id = $1 AND e.id = due.event_id
      WHERE d.environment_id = $1 AND d.id = due.id
      RETURNING d.id, d.lease_epoch, d.step, d.attempts, d.lost, e.type, e.uuid, e.sealed, e.sequence,
-       e.created_at AS occurred_at, e.provider_headers, due.next_attempt_at AS due_at`,
+       e.created_at AS occurred_at, e.provider_headers, due.next_attempt_at::text AS due_at, due.place`,
     [claim.environmentId, claim.endpointId, claim.owner, claim.leaseMs, claim.limit, claim.shiftMs],
     'delivery-claim',
   );
-  return rows.toSorted((left, right) => left.due_at.getTime() - right.due_at.getTime() || left.id - right.id);
+  return rows.toSorted((left, right) => left.place - right.place);
+}
+
+/** Gives back what was taken and not begun, to the place it had. */
+export async function releaseClaims(
+  sql: Sql,
+  environmentId: number,
+  claims: readonly Pick<ClaimedDelivery, 'id' | 'lease_epoch' | 'due_at'>[],
+): Promise<void> {
+  await sql.query(
+    `UPDATE delivery d SET lease_owner = NULL, lost = d.lost - 1, next_attempt_at = r.due_at
+     FROM unnest($2::bigint[], $3::bigint[], $4::timestamptz[]) r (id, epoch, due_at)
+     WHERE d.environment_id = $1 AND d.id = r.id AND d.lease_epoch = r.epoch AND d.state = 'pending'
+       AND d.lease_owner IS NOT NULL`,
+    [environmentId, claims.map(({ id }) => id), claims.map((one) => one.lease_epoch), claims.map((one) => one.due_at)],
+    'delivery-release',
+  );
 }
 
 /** What became of a try. */
