@@ -38,12 +38,13 @@ const [SHORT, LONG] = [100, 200];
 const RATIO_MAX = 2.9;
 const STEPS_MAX = 2_000_000;
 
+/** Stops at the first text that is worse than allowed. */
 function worstRatio({ source, flags }: Pick<Constant, 'source' | 'flags'>): { ratio: number; text: string } {
   const root = parseRegex(source, flags);
   const sticky = flags.includes('y');
   const short = attacksOn(root, SHORT);
   let worst = { ratio: 0, text: '' };
-  attacksOn(root, LONG).forEach((text, index) => {
+  for (const [index, text] of attacksOn(root, LONG).entries()) {
     let ratio: number;
     try {
       const before = countSteps(root, short[index] as string, STEPS_MAX, sticky);
@@ -53,7 +54,8 @@ function worstRatio({ source, flags }: Pick<Constant, 'source' | 'flags'>): { ra
       ratio = Infinity;
     }
     if (ratio > worst.ratio) worst = { ratio, text };
-  });
+    if (ratio > RATIO_MAX) break;
+  }
   return worst;
 }
 
