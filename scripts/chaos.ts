@@ -1,7 +1,8 @@
 /**
  * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
  * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
- * With `--functions` it kills them in the middle of syncs, actions and deploys, with `--webhooks` while providers send.
+ * With `--functions` it kills them in the middle of syncs, actions and deploys, with `--webhooks` while providers send,
+ * with `--deliveries` while the app is told.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { systemClock } from '../src/platform/clock.ts';
 import { migrate, startEmbeddedPostgres } from '../src/platform/postgres/index.ts';
 import { migrationsDir } from '../src/shell/start/platform.ts';
 import { runCampaign } from '../test/chaos/campaign.ts';
+import { createDeliveriesWorld, deliveryTableOf, runDeliveryCampaign } from '../test/chaos/deliveries-campaign.ts';
 import { tableOf } from '../test/chaos/table.ts';
 import { functionTableOf, runFunctionCampaign } from '../test/chaos/functions-campaign.ts';
 import { createFunctionsWorld } from '../test/chaos/functions-world.ts';
@@ -26,13 +28,15 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     functions: { type: 'boolean' },
     webhooks: { type: 'boolean' },
+    deliveries: { type: 'boolean' },
   },
 });
 const rounds = wholeNumber('--rounds', values.rounds, ROUNDS_DEFAULT);
 const seed = wholeNumber('--seed', values.seed, Math.floor(systemClock.now() % 1_000_000_007));
 process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
-const kind = values.functions === true ? 'functions' : values.webhooks === true ? 'webhooks' : undefined;
-const kill = kind === 'functions' ? killFunctions : kind === 'webhooks' ? killWebhooks : killRefreshes;
+const kinds = { functions: killFunctions, webhooks: killWebhooks, deliveries: killDeliveries };
+const kind = (Object.keys(kinds) as (keyof typeof kinds)[]).find((name) => values[name] === true);
+const kill = kind === undefined ? killRefreshes : kinds[kind];
 
 const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-pg-'));
 const postgres = await startEmbeddedPostgres({ dataDir: directory, log: silentLog, clock: systemClock });
@@ -97,4 +101,14 @@ function wholeNumber(name: string, text: string | undefined, fallback: number): 
   if (Number.isSafeInteger(value) && value >= 1) return value;
   process.stderr.write(`${name} is "${text}", not a whole number above 0.\n`);
   process.exit(2);
+}
+
+async function killDeliveries(databaseUrl: string): Promise<{ table: string; violations: string[] }> {
+  const world = await createDeliveriesWorld({ databaseUrl });
+  try {
+    const campaign = await runDeliveryCampaign(world, { rounds, seed, onRound });
+    return { table: deliveryTableOf(campaign), violations: campaign.violations };
+  } finally {
+    await world.close();
+  }
 }

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Clock } from '../../src/base/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import type { OutboundDeps } from '../../src/features/outbound/index.ts';
 import type { RunLimits } from '../../src/features/runs/index.ts';
 import type { KillPoints } from '../../src/platform/kill-points.ts';
 import { createLog } from '../../src/platform/log/index.ts';
@@ -22,6 +23,7 @@ export interface NodeOptions {
   leaseMs?: number;
   startsPerSecond?: number;
   runLimits?: Partial<RunLimits>;
+  outboundLimits?: OutboundDeps['limits'];
   /** How far its clock is off. Default 0. */
   clockOffsetMs?: number;
 }
@@ -88,6 +90,7 @@ const hawser = await startHawser({
   clock,
   version: options.name,
   runLimits: options.runLimits,
+  outbound: { limits: options.outboundLimits },
   refresh: {
     killPoints,
     nodeId: options.name,

@@ -64,7 +64,7 @@ async function fanOutBatch(deps: OutboundDeps, tx: Sql, environmentId: number): 
     });
   }
   await markHandled(tx, environmentId, [...handled.values()]);
-  deps.killPoints.reach('W5');
+  deps.killPoints.reach('W5b');
   const deliveries = told.flatMap(({ row, endpoints }) =>
     endpoints.map((endpoint) => ({ eventId: row.id, endpointId: endpoint.id, parked: parked.has(row.id) })),
   );
