@@ -7,6 +7,7 @@ import { benchProxy } from './proxy.ts';
 import { benchRecords } from './records.ts';
 import { benchStart } from './start.ts';
 import { benchSync } from './sync.ts';
+import { benchWebhooks } from './webhooks.ts';
 import { machine, printVerdicts, type Report } from './support/report.ts';
 
 const benches: Record<string, (args: string[]) => Promise<Report>> = {
@@ -17,6 +18,7 @@ const benches: Record<string, (args: string[]) => Promise<Report>> = {
   records: benchRecords,
   actions: benchActions,
   sync: benchSync,
+  webhooks: benchWebhooks,
 };
 
 const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [options] [--json file]
@@ -26,7 +28,8 @@ const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [op
   growth       --max 1000000 --samples 300 --idle 20   the same work with 10^3 and with more connections
   records      --records 100000 --max 1000000          saving and paging records beside raw upserts and COPY
   actions      --seconds 2 --rounds 3    an action that returns a constant beside two commits
-  sync         --records 100000 --rounds 2 --schedules 100000 --idle 20   whole syncs, and schedules that wait`;
+  sync         --records 100000 --rounds 2 --schedules 100000 --idle 20   whole syncs, and schedules that wait
+  webhooks     --seconds 2 --rounds 3    webhooks stored before they are answered beside single-row commits`;
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);

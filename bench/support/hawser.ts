@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog } from '../../src/base/log.ts';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -15,6 +16,7 @@ import { ensureEnvironments } from '../../src/shell/start/environments.ts';
 import { openPlatformDatabase } from '../../src/shell/start/platform.ts';
 import { commitPairs, growSchedules, upsertRawBatches } from './store-functions.ts';
 import { growTo } from './store-growth.ts';
+import { commitRows, countWaiting } from './store-webhooks.ts';
 
 const BULK_TIMEOUT_MS = 600_000;
 
@@ -91,6 +93,11 @@ export type Order =
   /** Answers with what the database alone could do. */
   | { do: 'commit pairs'; clients: number; durationMs: number }
   | { do: 'upsert raw'; batches: number; version: number }
+  | { do: 'commit rows'; clients: number; durationMs: number; bytes: number }
+  /** Answers with where a provider sends webhooks that one connection is told of, and what signs them. */
+  | { do: 'webhooks' }
+  /** Answers once everything that came is handled: how much that was, and how long it took. */
+  | { do: 'wait for webhooks' }
   /** Connections whose syncs have an hour until they are due. */
   | { do: 'schedules'; count: number };
 
@@ -104,6 +111,14 @@ async function obey(order: Order): Promise<unknown> {
     return { ms: performance.now() - startedAtMs };
   }
   if (order.do === 'commit pairs') return commitPairs(platform.db, order);
+  if (order.do === 'commit rows') return commitRows(platform.db, order);
+  if (order.do === 'webhooks') return openWebhooks(environmentId);
+  if (order.do === 'wait for webhooks') {
+    const events = await countWaiting(platform.db);
+    const startedAtMs = performance.now();
+    while ((await countWaiting(platform.db)) > 0) await sleep(20);
+    return { events, ms: performance.now() - startedAtMs };
+  }
   if (order.do === 'upsert raw') return upsertRawBatches(platform.db, order);
   const integration = await integrations.byKey(environmentId, Object.keys(upstreams)[0] as string);
   if (integration === undefined) throw new Error('there is no integration to grow');
@@ -124,6 +139,27 @@ async function obey(order: Order): Promise<unknown> {
     );
   }
   return { ids: sampled.map((id) => `grown-${id}`) };
+}
+
+async function openWebhooks(environmentId: number): Promise<{ path: string; secret: string }> {
+  const secret = 'the client secret';
+  await hawser.services.integrations.create(environmentId, {
+    provider: 'checkr-partner',
+    uniqueKey: 'checks',
+    client: { type: 'OAUTH2', clientId: 'id', clientSecret: secret, scopes: [], webhookSecret: undefined },
+  });
+  const imported = await fetch(`${hawser.url}/connections`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      provider_config_key: 'checks',
+      connection_id: 'checked',
+      credentials: { type: 'OAUTH2', access_token: 'the token' },
+      connection_config: { checkr_account_id: 'acct' },
+    }),
+  });
+  if (!imported.ok) throw new Error(`the connection was not made: ${imported.status} ${await imported.text()}`);
+  return { path: `/webhook/${environment?.uuid}/checks`, secret };
 }
 
 process.on('message', (order: Order) => {

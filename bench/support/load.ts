@@ -2,6 +2,7 @@
  * A small load generator: raw sockets with keep-alive, one request in flight per socket, answers counted by their
  * `Content-Length`. An HTTP client library would cost more than what it measures.
  */
+import { createHmac } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 
 export interface LoadOrder {
@@ -9,6 +10,8 @@ export interface LoadOrder {
   headers: Record<string, string>;
   /** JSON of a POST. Default: a GET. */
   body?: string;
+  /** Instead of a body: a number of its own between these two, and the hex HMAC of the whole in this header. */
+  signed?: { header: string; secret: string; before: string; after: string };
   connections: number;
   durationMs: number;
 }
@@ -20,18 +23,29 @@ export interface LoadResult {
   latenciesMs: number[];
 }
 
+/** Of the last signed body of this process: no two are equal. */
+let serial = 0;
+
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 async function run(order: LoadOrder): Promise<LoadResult> {
   const url = new URL(order.url);
   const lines = Object.entries(order.headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const request = Buffer.from(
-    `${order.body === undefined ? 'GET' : 'POST'} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}${bodyHead(order.body)}\r\n${order.body ?? ''}`,
-  );
+  const write = (body: string | undefined, more = ''): Buffer =>
+    Buffer.from(
+      `${body === undefined ? 'GET' : 'POST'} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.join('')}${more}${bodyHead(body)}\r\n${body ?? ''}`,
+    );
+  const fixed = write(order.body);
+  const next = (): Buffer => {
+    if (order.signed === undefined) return fixed;
+    const { header, secret, before, after } = order.signed;
+    const body = `${before}${(serial += 1)}${after}`;
+    return write(body, `${header}: ${createHmac('sha256', secret).update(body).digest('hex')}\r\n`);
+  };
   const result: LoadResult = { requests: 0, errors: 0, elapsedMs: 0, latenciesMs: [] };
   const startedAtMs = performance.now();
   const endsAtMs = startedAtMs + order.durationMs;
-  await Promise.all(Array.from({ length: order.connections }, () => drive(url, request, endsAtMs, result)));
+  await Promise.all(Array.from({ length: order.connections }, () => drive(url, next, endsAtMs, result)));
   result.elapsedMs = performance.now() - startedAtMs;
   return result;
 }
@@ -41,7 +55,7 @@ function bodyHead(body: string | undefined): string {
   return `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
 }
 
-function drive(url: URL, request: Buffer, endsAtMs: number, result: LoadResult): Promise<void> {
+function drive(url: URL, next: () => Buffer, endsAtMs: number, result: LoadResult): Promise<void> {
   return new Promise((resolve) => {
     const socket: Socket = connect(Number(url.port), url.hostname);
     let sentAtMs = 0;
@@ -56,6 +70,7 @@ function drive(url: URL, request: Buffer, endsAtMs: number, result: LoadResult):
       resolve();
     };
     const send = (): void => {
+      const request = next();
       sentAtMs = performance.now();
       socket.write(request);
     };

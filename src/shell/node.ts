@@ -227,6 +227,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     readJson: (text) => parseJson(text, { jsonDepthMax: JSON_DEPTH_MAX, jsonValuesMax: JSON_VALUES_MAX }),
     serverUrl: () => publicUrl().origin,
     hooks: [(event, matched, tx) => accounts.onProviderEvent(event, matched, tx)],
+    hasSubscribers: (sql, environmentId, integrationId) => ran.syncs.hasSubscribers(sql, environmentId, integrationId),
     runFunctions: (tx, event, matched) =>
       ran.syncs.onWebhook(tx, { ...event, connectionIds: matched.map((connection) => connection.id) }),
     recordHolders: (sql, environmentId, integrationId, id) =>

@@ -66,14 +66,16 @@ const eventOf = (accountId: string, more: Record<string, unknown> = {}) =>
 
 async function stored(body: string) {
   const { id } = JSON.parse(body) as { id: string };
-  const place = await app.services.environments.vault.lookupHash(1, `webhook|id|0|${id}`);
+  const [hash] = await app.services.environments.vault.contentHashes(1, [`webhook|id|0|${id}`]);
   const rows = await app.db.query<{
     state: string;
     reason: string | null;
     matched: number;
     trust: string;
     uuid: string;
-  }>('SELECT state, reason, matched, trust, uuid FROM inbound_event WHERE dedupe_hash = $1', [place]);
+  }>('SELECT state, reason, matched, trust, uuid FROM inbound_event WHERE dedupe_hash = $1', [
+    Buffer.from(hash as string, 'hex'),
+  ]);
   return rows;
 }
 

@@ -17,6 +17,10 @@ export const CHALLENGE_CHARS_MAX = 2_048;
 
 /** Events taken up at once by one node. */
 export const CLAIM_MAX = 50;
+/** Events of one integration that share a transaction: few enough that nobody waits for its row locks. */
+export const TOGETHER_MAX = 25;
+/** What an event waits for company: a burst becomes few transactions, and nobody notices. */
+export const GATHER_MS = 25;
 /** Integrations whose events are handled at the same time: a slow one does not hold up the others. */
 export const LANES_MAX = 4;
 /** Held for longer, an event is taken up by another node: a dead one's wait no longer. Who comes late finds it taken. */

@@ -65,13 +65,14 @@ export type Receive = (target: WebhookTarget, request: ReceivedWebhook) => Promi
  */
 export function createReceive(deps: ReceiveDeps): Receive {
   const { db, vault, clock, killPoints } = deps;
-  const storeTogether = createTogether(async (batch: readonly NewEvent[][]) => {
-    const fresh = await store(batch.flat());
-    return batch.map((events) => events.some((event) => fresh.has(event.uuid)));
+  const storeTogether = createTogether(async (batch: readonly PlainEvent[]) => {
+    const fresh = await store(batch);
+    return batch.map((event) => fresh.has(event.uuid));
   });
 
-  function store(events: readonly NewEvent[]): Promise<ReadonlySet<string>> {
-    const stored = insertEvents(db, events);
+  async function store(events: readonly PlainEvent[]): Promise<ReadonlySet<string>> {
+    const sealed = await sealEvents(vault, events);
+    const stored = insertEvents(db, sealed);
     // A turn later the statement is on the wire and its answer is not yet here.
     if (killPoints !== noKillPoints) setImmediate(() => killPoints.reach('W3'));
     return stored;
@@ -105,40 +106,6 @@ export function createReceive(deps: ReceiveDeps): Receive {
     return parseWebhook(deps.readJson, body, String(headers['content-type'] ?? ''));
   }
 
-  async function newEvent(
-    target: WebhookTarget,
-    spec: WebhooksSpec,
-    trust: Trust,
-    headers: ReceivedWebhook['headers'],
-    part: { kind: ParsedBody['kind']; value: unknown; text: string | undefined; raw: Buffer | undefined },
-  ): Promise<NewEvent> {
-    const environmentId = target.environment.id;
-    const uuid = randomId();
-    const text = part.text ?? (part.raw as Buffer).toString('utf8');
-    const [id] = spec.id === undefined ? [] : readPlace(spec.id, headers, part.value);
-    const [type] = spec.type === undefined ? [] : readPlace(spec.type, headers, part.value);
-    // An account may send the same event to several URLs: each is about its own connection.
-    const url = target.connection?.id ?? 0;
-    const dedupe = id === undefined ? `body|${url}|${text}` : `id|${url}|${id}`;
-    const [bodySealed, dedupeHash] = await Promise.all([
-      vault.seal(bodyPlace(environmentId, uuid), text),
-      vault.lookupHash(environmentId, `webhook|${dedupe}`),
-    ]);
-    return {
-      environmentId,
-      uuid,
-      integrationId: target.integration.id,
-      connectionId: target.connection?.id,
-      dedupeHash,
-      trust,
-      type,
-      headers: keptHeaders(spec, headers),
-      bodyKind: part.kind,
-      bodyBytes: Buffer.byteLength(text),
-      bodySealed,
-    };
-  }
-
   return async (target, received) => {
     const spec = webhooksOf(target.integration);
     const request: WebhookRequest = { ...received, nowMs: clock.now() };
@@ -150,15 +117,70 @@ export function createReceive(deps: ReceiveDeps): Receive {
     if (challenge !== undefined) return challenge;
     killPoints.reach('W2');
     const parts = partsOf(spec, parsed, request.body);
-    const events = await Promise.all(parts.map((part) => newEvent(target, spec, trust, request.headers, part)));
-    if (events.length > 0) {
+    const events = parts.map((part) => plainEvent(target, spec, trust, request.headers, part));
+    const [only] = events;
+    if (only !== undefined) {
       const isSmall = events.length === 1 && request.body.length <= TOGETHER_BYTES_MAX;
-      const isNew = isSmall ? await storeTogether(events) : (await store(events)).size > 0;
+      const isNew = isSmall ? await storeTogether(only) : (await store(events)).size > 0;
       killPoints.reach('W4');
       if (isNew) deps.stored();
     }
     return spec.reply === undefined ? SUCCESS : { ...SUCCESS, ...spec.reply };
   };
+}
+
+/** An event before it is sealed. */
+type PlainEvent = Omit<NewEvent, 'bodySealed' | 'dedupeHash'> & { text: string; dedupe: string };
+
+/** Its id where it has one, and else its body, tells whether it has come before. */
+function plainEvent(
+  target: WebhookTarget,
+  spec: WebhooksSpec,
+  trust: Trust,
+  headers: ReceivedWebhook['headers'],
+  { kind, value, text }: { kind: ParsedBody['kind']; value: unknown; text: string },
+): PlainEvent {
+  const [id] = spec.id === undefined ? [] : readPlace(spec.id, headers, value);
+  const [type] = spec.type === undefined ? [] : readPlace(spec.type, headers, value);
+  // An account may send the same event to several URLs: each is about its own connection.
+  const url = target.connection?.id ?? 0;
+  return {
+    environmentId: target.environment.id,
+    uuid: randomId(),
+    integrationId: target.integration.id,
+    connectionId: target.connection?.id,
+    trust,
+    type,
+    headers: keptHeaders(spec, headers),
+    bodyKind: kind,
+    bodyBytes: Buffer.byteLength(text),
+    text,
+    dedupe: id === undefined ? `webhook|body|${url}|${text}` : `webhook|id|${url}|${id}`,
+  };
+}
+
+/** Seals the events of each environment together: a third of the cost of one by one. */
+async function sealEvents(vault: Vault, events: readonly PlainEvent[]): Promise<NewEvent[]> {
+  const groups = [...Map.groupBy(events, (event) => event.environmentId)];
+  const sealed = await Promise.all(
+    groups.map(async ([environmentId, group]) => {
+      const { row: _row, ...column } = bodyPlace(environmentId, '');
+      const values = group.map(({ uuid, text }) => ({ row: uuid, plaintext: text }));
+      const [bodies, hashes] = await Promise.all([
+        vault.sealMany(column, values),
+        vault.contentHashes(
+          environmentId,
+          group.map(({ dedupe }) => dedupe),
+        ),
+      ]);
+      return group.map((event, index) => ({
+        ...event,
+        bodySealed: bodies[index] as Buffer,
+        dedupeHash: Buffer.from(hashes[index] as string, 'hex'),
+      }));
+    }),
+  );
+  return sealed.flat();
 }
 
 /** The place an event's body is sealed in. */
@@ -190,9 +212,9 @@ function challengeOf({ challenge }: WebhooksSpec, parsed: ParsedBody): WebhookAn
 /** A list is as many events; everything else is one, with the bytes as they came. */
 function partsOf({ list }: WebhooksSpec, parsed: ParsedBody, raw: Buffer) {
   const items = list === undefined ? undefined : listAt(parsed.value, list);
-  if (items === undefined) return [{ ...parsed, text: undefined, raw }];
+  if (items === undefined) return [{ ...parsed, text: raw.toString('utf8') }];
   if (items.length > LIST_ITEMS_MAX) throw inboundErrors.fail('webhook_invalid_payload');
-  return items.map((value) => ({ kind: 'json' as const, value, text: JSON.stringify(value), raw: undefined }));
+  return items.map((value) => ({ kind: 'json' as const, value, text: JSON.stringify(value) }));
 }
 
 function listAt(value: unknown, path: string): unknown[] | undefined {

@@ -1,8 +1,8 @@
-/** One event to those it is about, in one transaction: all of it or nothing. */
-import type { WebhookRoute, WebhooksSpec } from '../../../catalogue/_spec/index.ts';
+/** Events to those they are about, in one transaction: all of it or nothing. */
+import type { WebhooksSpec } from '../../../catalogue/_spec/index.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
-import { readPlace, redacted, withoutSuffix } from '../../protocols/webhook-signature/index.ts';
+import { redacted } from '../../protocols/webhook-signature/index.ts';
 import type { Connections } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
@@ -10,16 +10,8 @@ import { LOOK_WAIT_LAST_MS, LOOK_WAITS_MS, LOOKS_MAX, TELL_UNMATCHED_LOOK } from
 import type { HookAnswer, InboundEvent, InboundHook, MatchedConnection } from './model.ts';
 import { parseWebhook, type JsonReader } from './parse.ts';
 import { bodyPlace, webhooksOf } from './receive.ts';
-import {
-  matchAccount,
-  matchAll,
-  matchConfig,
-  matchMetadata,
-  matchPublicId,
-  matchRows,
-  matchToken,
-} from './store-match.ts';
-import { holdEvent, markRouted, parkUnmatched, type DueEvent } from './store-work.ts';
+import { createMatcher, identifiersOf, type Identifiers, type Matcher } from './match-event.ts';
+import { holdEvents, markRouted, parkUnmatched, type DueEvent } from './store-work.ts';
 
 export interface RouteDeps {
   db: Database;
@@ -35,106 +27,94 @@ export interface RouteDeps {
     event: { environmentId: number; integrationId: number; names: string[]; body: unknown },
     connections: readonly MatchedConnection[],
   ): Promise<void>;
+  /** False: `runFunctions` would find no sync that wants to be told. */
+  hasSubscribers(sql: Sql, environmentId: number, integrationId: number): Promise<boolean>;
   /** Row ids of the connections of an integration that hold a living record of this id. */
   recordHolders(sql: Sql, environmentId: number, integrationId: number, externalId: string): Promise<number[]>;
 }
 
-/** Errors: whatever a handler throws; then nothing of it has happened. */
-export async function routeEvent(deps: RouteDeps, due: DueEvent): Promise<void> {
-  const integration = await deps.integrations.byId(due.environmentId, due.integrationId);
-  const body = await readBody(deps, due);
+/** What the events of one integration share while they are routed in one transaction. */
+interface Scene {
+  tx: Sql;
+  integration: Integration;
+  spec: WebhooksSpec;
+  matcher: Matcher;
+  /** Some sync of the integration wants to be told of webhooks. */
+  hasSubscribers: boolean;
+}
+
+/**
+ * Routes events of one integration in one transaction: what they have in common is asked once, and they cost one commit.
+ * Errors: whatever a handler throws; then nothing of all of it has happened.
+ */
+export async function routeEvents(deps: RouteDeps, events: readonly DueEvent[]): Promise<void> {
+  const [{ environmentId, integrationId }] = events as [DueEvent];
+  const integration = await deps.integrations.byId(environmentId, integrationId);
+  const bodies = await readBodies(deps, environmentId, events);
   await deps.db.transaction(async (tx) => {
-    if (!(await holdEvent(tx, due))) return;
-    // The integration's provider is no longer in the catalogue: nobody can say what the event means.
-    if (integration === undefined) return markRouted(tx, due, 0);
-    const spec = webhooksOf(integration);
-    const identifiers = identifiersOf(spec, due, body);
-    const connections = await matchesOf(deps, tx, due, spec, identifiers);
-    const event = eventOf(due, integration, spec, body, identifiers);
-    const answer = await askHooks(deps, event, connections, tx);
-    const shown = redacted(body, spec.redact ?? []);
-    const forward = answer.forward === undefined ? shown : answer.forward;
-    if (connections.length === 0 && answer.settled !== true) {
-      return parkEvent(deps, tx, due, { integration, spec, forward });
+    const held = await holdEvents(tx, events);
+    const routed: { event: DueEvent; matched: number }[] = [];
+    const scene = integration === undefined ? undefined : await openScene(deps, tx, integration);
+    for (const [index, event] of events.entries()) {
+      if (!held.has(event.id)) continue;
+      // The integration's provider is no longer in the catalogue: nobody can say what the event means.
+      const matched = scene === undefined ? 0 : await routeOne(deps, scene, event, bodies[index]);
+      if (matched !== 'parked') routed.push({ event, matched });
     }
-    if (forward !== false && integration.forwardWebhooks) {
-      for (const [index, connection] of connections.entries()) {
-        await writeForward(deps, tx, due, integration, connection, forward);
-        if (index === 0) deps.killPoints.reach('W5');
-      }
-    }
-    const names = [due.type, ...Object.values(due.headers)].filter((name) => name !== undefined);
-    await deps.runFunctions(tx, { ...due, names, body: shown }, connections);
-    await markRouted(tx, due, connections.length);
+    await markRouted(tx, routed);
   });
 }
 
-/** The parsed body of a stored event. */
-export async function readBody(
-  { vault, readJson }: Pick<RouteDeps, 'vault' | 'readJson'>,
-  due: Pick<DueEvent, 'environmentId' | 'uuid' | 'bodyKind' | 'bodySealed'>,
-): Promise<unknown> {
-  const text = await vault.open(bodyPlace(due.environmentId, due.uuid), due.bodySealed);
-  const contentType = { json: 'application/json', form: 'application/x-www-form-urlencoded', text: 'text/plain' };
-  if (due.bodyKind === 'text') return text;
-  return parseWebhook(readJson, Buffer.from(text, 'utf8'), contentType[due.bodyKind]).value;
+async function openScene(deps: RouteDeps, tx: Sql, integration: Integration): Promise<Scene> {
+  const spec = webhooksOf(integration);
+  return {
+    tx,
+    integration,
+    spec,
+    matcher: createMatcher(deps, tx, integration, spec),
+    hasSubscribers: await deps.hasSubscribers(tx, integration.environmentId, integration.id),
+  };
 }
 
-/** A rule and the values that it found. */
-interface Identifiers {
-  by: WebhookRoute['by'];
-  values: string[];
-}
-
-/** What the event says about whom it is for. Undefined: nothing, since no rule is for it. */
-function identifiersOf({ route }: WebhooksSpec, due: DueEvent, body: unknown): Identifiers | undefined {
-  if (route === 'all') return undefined;
-  const named = route.find((one) => due.type !== undefined && one.events?.includes(due.type));
-  const rule = named ?? route.find((one) => one.events === undefined);
-  if (rule === undefined) return undefined;
-  const values = readPlace(rule.from, due.headers, body).map((value) => withoutSuffix(value, rule.stripSuffix));
-  return { by: rule.by, values: [...new Set(values)] };
-}
-
-/** The connections of the first value that has any. */
-async function matchesOf(
-  deps: RouteDeps,
-  tx: Sql,
-  due: DueEvent,
-  spec: WebhooksSpec,
-  identifiers: Identifiers | undefined,
-): Promise<MatchedConnection[]> {
-  if (due.connectionId !== undefined) return matchRows(tx, due, [due.connectionId]);
-  if (spec.route === 'all') return matchAll(tx, due);
-  for (const value of identifiers?.values ?? []) {
-    const found = await lookUp(deps, tx, due, (identifiers as Identifiers).by, value);
-    if (found.length > 0) return found;
-  }
-  return [];
-}
-
-async function lookUp(
-  deps: RouteDeps,
-  tx: Sql,
-  due: DueEvent,
-  by: WebhookRoute['by'],
-  value: string,
-): Promise<MatchedConnection[]> {
-  const { environmentId, integrationId } = due;
-  switch (by) {
-    case 'account':
-      return matchAccount(tx, due, value);
-    case 'connectionId':
-      return matchPublicId(tx, due, value);
-    case 'token':
-      return matchToken(tx, due, await deps.vault.lookupHash(environmentId, value));
-    case 'record':
-      return matchRows(tx, due, await deps.recordHolders(tx, environmentId, integrationId, value));
-    default: {
-      const [group, name = ''] = by.split('.');
-      return (group === 'metadata' ? matchMetadata : matchConfig)(tx, due, name, value);
+/** Resolves to the number of connections it was about, or to `parked`. */
+async function routeOne(deps: RouteDeps, scene: Scene, due: DueEvent, body: unknown): Promise<number | 'parked'> {
+  const { tx, integration, spec, matcher } = scene;
+  const identifiers = identifiersOf(spec, due, body);
+  const connections = await matcher(due, identifiers);
+  const event = eventOf(due, integration, spec, body, identifiers);
+  const answer = await askHooks(deps, event, connections, tx);
+  const shown = redacted(body, spec.redact ?? []);
+  const forward = answer.forward === undefined ? shown : answer.forward;
+  if (connections.length === 0 && answer.settled !== true) return waitOrTell(deps, scene, due, forward);
+  if (forward !== false && integration.forwardWebhooks) {
+    for (const [index, connection] of connections.entries()) {
+      await writeForward(deps, tx, due, integration, connection, forward);
+      if (index === 0) deps.killPoints.reach('W5');
     }
   }
+  if (scene.hasSubscribers) {
+    const names = [due.type, ...Object.values(due.headers)].filter((name) => name !== undefined);
+    await deps.runFunctions(tx, { ...due, names, body: shown }, connections);
+  }
+  return connections.length;
+}
+
+/** The parsed bodies of stored events, in their order. */
+export async function readBodies(
+  { vault, readJson }: Pick<RouteDeps, 'vault' | 'readJson'>,
+  environmentId: number,
+  events: readonly Pick<DueEvent, 'uuid' | 'bodyKind' | 'bodySealed'>[],
+): Promise<unknown[]> {
+  const { row: _row, ...column } = bodyPlace(environmentId, '');
+  const opened = await vault.openMany(
+    column,
+    events.map(({ uuid, bodySealed }) => ({ row: uuid, sealed: bodySealed })),
+  );
+  const contentType = { json: 'application/json', form: 'application/x-www-form-urlencoded' };
+  return opened.map((raw, index) => {
+    const { bodyKind } = events[index] as (typeof events)[number];
+    return bodyKind === 'text' ? raw.toString('utf8') : parseWebhook(readJson, raw, contentType[bodyKind]).value;
+  });
 }
 
 function eventOf(
@@ -207,16 +187,16 @@ async function writeForward(
  * Waits for a connection. The app is told once of an event that nobody matches, by the provider's own body (D.2): at once
  * where nothing in it could name a connection, else when none has come for some minutes.
  */
-async function parkEvent(
+async function waitOrTell(
   deps: RouteDeps,
-  tx: Sql,
+  { tx, integration, spec }: Scene,
   due: DueEvent,
-  { integration, spec, forward }: { integration: Integration; spec: WebhooksSpec; forward: unknown },
-): Promise<void> {
+  forward: unknown,
+): Promise<0 | 'parked'> {
   const canMatch = due.connectionId !== undefined || spec.route === 'all' || spec.route.length > 0;
   const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
-  const tells = !due.isTold && isTime && forward !== false && integration.forwardWebhooks;
-  if (tells && typeof forward === 'object' && forward !== null) {
+  const tells = !due.isTold && isTime && integration.forwardWebhooks && typeof forward === 'object' && forward !== null;
+  if (tells) {
     await deps.connections.writeEvent(tx, {
       environmentId: due.environmentId,
       type: 'forward',
@@ -224,7 +204,8 @@ async function parkEvent(
       providerHeaders: due.headers,
     });
   }
-  if (!canMatch) return markRouted(tx, due, 0);
+  if (!canMatch) return 0;
   const waitMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;
   await parkUnmatched(tx, due, waitMs, due.isTold || tells);
+  return 'parked';
 }

@@ -7,7 +7,7 @@ import { registerGateway, type GatewayDeps } from './gateway.ts';
 import { LIST_POLL_MS } from './limits.ts';
 import type { ListedEvent } from './model.ts';
 import { createReceive, webhooksOf, type ReceiveDeps } from './receive.ts';
-import { readBody } from './route-event.ts';
+import { readBodies } from './route-event.ts';
 import { replayEvents, selectListed, selectWhole, type EventFilter } from './store-read.ts';
 import { urlSecretOf } from './urls.ts';
 import { createWorker, type Worker, type WorkerDeps } from './worker.ts';
@@ -73,7 +73,7 @@ export function createInbound(deps: InboundDeps): Inbound {
       const whole = await selectWhole(db, environmentId, id);
       if (whole === undefined) return undefined;
       const integration = await deps.integrations.byId(environmentId, whole.integrationId);
-      const body = await readBody(deps, { ...whole, environmentId, uuid: id });
+      const [body] = await readBodies(deps, environmentId, [{ ...whole, uuid: id }]);
       const secrets = integration === undefined ? [] : (webhooksOf(integration).redact ?? []);
       return { event: whole.listed, body: redacted(body, secrets) };
     },

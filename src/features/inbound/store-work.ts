@@ -73,24 +73,33 @@ export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promis
 
 type Held = Pick<DueEvent, 'environmentId' | 'id' | 'attempts'>;
 const keyOf = (event: Held): unknown[] => [event.environmentId, event.id, event.attempts];
+const keysOf = (events: readonly Held[]): unknown[][] => [
+  events.map((event) => event.environmentId),
+  events.map((event) => event.id),
+  events.map((event) => event.attempts),
+];
 
-/** Holds the event against others until the transaction ends. False: somebody else has taken it up since. */
-export async function holdEvent(tx: Sql, event: Held): Promise<boolean> {
-  const rows = await tx.query(
-    `SELECT 1 FROM inbound_event
-     WHERE environment_id = $1 AND id = $2 AND attempts = $3 AND due_at IS NOT NULL FOR UPDATE`,
-    keyOf(event),
+/** Holds events against others until the transaction ends. Resolves to the row ids that nobody has taken up since. */
+export async function holdEvents(tx: Sql, events: readonly Held[]): Promise<ReadonlySet<number>> {
+  const rows = await tx.query<{ id: number }>(
+    `SELECT e.id FROM inbound_event e
+     JOIN unnest($1::integer[], $2::bigint[], $3::integer[]) AS held (environment_id, id, attempts)
+       ON e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts
+     WHERE e.due_at IS NOT NULL ORDER BY e.id FOR UPDATE OF e`,
+    keysOf(events),
     'inbound-hold',
   );
-  return rows.length > 0;
+  return new Set(rows.map((row) => row.id));
 }
 
-export async function markRouted(tx: Sql, event: Held, matched: number): Promise<void> {
+export async function markRouted(tx: Sql, routed: readonly { event: Held; matched: number }[]): Promise<void> {
+  if (routed.length === 0) return;
   await tx.query(
-    `UPDATE inbound_event SET state = 'routed', reason = NULL, error = NULL, due_at = NULL, matched = $4,
+    `UPDATE inbound_event e SET state = 'routed', reason = NULL, error = NULL, due_at = NULL, matched = held.matched,
        routed_at = statement_timestamp()
-     WHERE environment_id = $1 AND id = $2 AND attempts = $3`,
-    [...keyOf(event), matched],
+     FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::integer[]) AS held (environment_id, id, attempts, matched)
+     WHERE e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts`,
+    [...keysOf(routed.map(({ event }) => event)), routed.map(({ matched }) => matched)],
     'inbound-routed',
   );
 }
@@ -123,7 +132,7 @@ export async function giveBack(sql: Sql, events: readonly Held[]): Promise<void>
      FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS held (environment_id, id, attempts)
      WHERE e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts
        AND e.due_at IS NOT NULL`,
-    [events.map((one) => one.environmentId), events.map((one) => one.id), events.map((one) => one.attempts)],
+    keysOf(events),
   );
 }
 

@@ -5,6 +5,7 @@ import { errorText, type Log } from '../../base/log.ts';
 import {
   ATTEMPTS_MAX,
   CLAIM_MAX,
+  GATHER_MS,
   KEEP_MS,
   LANES_MAX,
   LEASE_MS,
@@ -12,8 +13,9 @@ import {
   RETRY_FIRST_MS,
   SWEEP_BATCH,
   SWEEP_INTERVAL_MS,
+  TOGETHER_MAX,
 } from './limits.ts';
-import { routeEvent, type RouteDeps } from './route-event.ts';
+import { routeEvents, type RouteDeps } from './route-event.ts';
 import { claimDue, deleteOld, giveBack, markFailed, wakeParked, type DueEvent } from './store-work.ts';
 
 export interface WorkerDeps extends RouteDeps {
@@ -44,7 +46,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       again = true;
       return;
     }
-    working = work()
+    // Events that come at the same time share a transaction: each alone would cost several times as much.
+    working = clock
+      .sleep(GATHER_MS)
+      .then(work)
       .catch((error: unknown) => log.warn('inbound events could not be taken up', { error: errorText(error) }))
       .finally(() => {
         working = undefined;
@@ -73,15 +78,25 @@ export function createWorker(deps: WorkerDeps): Worker {
     const lanes = [...Map.groupBy(due, (event) => `${event.environmentId}:${event.integrationId}`).values()];
     const take = async (): Promise<void> => {
       for (let lane = lanes.shift(); lane !== undefined; lane = lanes.shift()) {
-        for (const event of lane) await handleOne(event);
+        for (let at = 0; at < lane.length; at += TOGETHER_MAX) await handleTogether(lane.slice(at, at + TOGETHER_MAX));
       }
     };
     await Promise.all(Array.from({ length: Math.min(LANES_MAX, lanes.length) }, take));
   }
 
+  /** What makes one of them fail shall not hold up the others: then each goes alone. */
+  async function handleTogether(events: readonly DueEvent[]): Promise<void> {
+    try {
+      await routeEvents(deps, events);
+    } catch (error) {
+      if (isHawserError(error) && error.retryable) stranded.push(...events);
+      else for (const event of events) await handleOne(event);
+    }
+  }
+
   async function handleOne(event: DueEvent): Promise<void> {
     try {
-      await routeEvent(deps, event);
+      await routeEvents(deps, [event]);
     } catch (error) {
       const code = isHawserError(error) ? error.code : 'internal_error';
       log.error('an inbound event could not be handled', { event: event.uuid, code, error: errorText(error) });

@@ -130,6 +130,8 @@ export interface Syncs {
   createVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<Sync>;
   /** With its records. Errors: `invalid_variant`, `not_found`. */
   deleteVariant(target: SyncTarget & { connection: Connection }, name: SyncName): Promise<void>;
+  /** False: no sync of the integration wants to be told of webhooks. */
+  hasSubscribers(sql: Sql, environmentId: number, integrationId: number): Promise<boolean>;
   /** Queues what the syncs of these connections do about a provider's event. In the caller's transaction. */
   onWebhook(tx: Sql, call: WebhookCall): Promise<void>;
   /** False: it is gone, or has ended no run for `ageMs`. */

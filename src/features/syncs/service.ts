@@ -4,7 +4,7 @@ import { syncHooks } from './hooks.ts';
 import type { Syncs, SyncsDeps } from './model.ts';
 import { queueDue, startLooking } from './schedule.ts';
 import { readStatus } from './status.ts';
-import { selectHasRunWithin } from './store.ts';
+import { existsSubscriber, selectHasRunWithin } from './store.ts';
 import { queueWebhookRuns, webhookHooks } from './webhook.ts';
 
 /** Puts schedules behind the deployed syncs. Registers itself with runs and functions. */
@@ -21,6 +21,7 @@ export function createSyncs(deps: SyncsDeps): Syncs {
     setPeriod: (target, name, periodMs) => setPeriod(deps, target, name, periodMs),
     createVariant: (target, name) => createVariant(deps, target, name),
     deleteVariant: (target, name) => deleteVariant(deps, target, name),
+    hasSubscribers: (sql, environmentId, integrationId) => existsSubscriber(sql, environmentId, integrationId),
     onWebhook: (tx, call) => queueWebhookRuns(deps, tx, call),
     hasRunWithin: (environmentId, syncId, ageMs) => selectHasRunWithin(deps.db, environmentId, syncId, ageMs),
     sweep,

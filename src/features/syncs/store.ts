@@ -346,3 +346,14 @@ export async function selectSubscribed(
   );
   return rows.map((row) => ({ id: row.id, functionId: row.function_id, connectionId: row.connection_id }));
 }
+
+/** True when an enabled sync of the integration subscribes to any webhook. */
+export async function existsSubscriber(sql: Sql, environmentId: number, integrationId: number): Promise<boolean> {
+  const rows = await sql.query(
+    `SELECT 1 FROM function WHERE environment_id = $1 AND integration_id = $2 AND kind = 'sync' AND enabled
+       AND deleted_at IS NULL AND jsonb_array_length(definition -> 'webhookSubscriptions') > 0 LIMIT 1`,
+    [environmentId, integrationId],
+    'sync-has-subscriber',
+  );
+  return rows.length > 0;
+}
