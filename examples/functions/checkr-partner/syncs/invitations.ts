@@ -1,4 +1,4 @@
-import { createSync } from 'hawser/functions';
+import { createSync, type NangoAction } from 'hawser/functions';
 import * as z from 'zod';
 import { readHrefPage } from '../../lib/href-list.ts';
 import { Place, readListing } from '../../lib/listing.ts';
@@ -39,32 +39,39 @@ const REPORTS_AT_ONCE = 5;
 /** A report that has been complete for so long is taken from the cache: an hourly call for each would be most of all. */
 const SETTLED_DAYS = 30;
 
+/** What makes a report new or other than it was. */
+const REPORT_EVENTS = ['created', 'completed', 'suspended', 'resumed', 'disputed', 'canceled', 'upgraded'].map(
+  (name) => `report.${name}`,
+);
+
+async function readReport(nango: Pick<NangoAction, 'get'>, id: string): Promise<Report> {
+  const { data } = await nango.get<Report>({ endpoint: `/v1/reports/${id}`, retries: 5 });
+  return {
+    id: data.id,
+    status: data.status,
+    result: data.result ?? null,
+    assessment: data.assessment ?? null,
+    adjudication: data.adjudication ?? null,
+    package: data.package,
+    candidate_id: data.candidate_id ?? null,
+    created_at: data.created_at,
+    completed_at: data.completed_at ?? null,
+    revised_at: data.revised_at ?? null,
+  };
+}
+
 export default createSync({
   description: 'Invitations, and the reports that came of them. Checkr has no list of reports.',
   frequency: 'every hour',
   autoStart: true,
   models: { Invitation, Report },
   checkpoint: Place,
+  webhookSubscriptions: REPORT_EVENTS,
   exec: async (nango) => {
     const settledBefore = new Date(Date.now() - SETTLED_DAYS * 86_400_000).toISOString();
     const isSettled = (report: Report): boolean =>
       report.status === 'complete' && (report.revised_at ?? report.completed_at ?? settledBefore) < settledBefore;
 
-    const readReport = async (id: string): Promise<Report> => {
-      const { data } = await nango.get<Report>({ endpoint: `/v1/reports/${id}`, retries: 5 });
-      return {
-        id: data.id,
-        status: data.status,
-        result: data.result ?? null,
-        assessment: data.assessment ?? null,
-        adjudication: data.adjudication ?? null,
-        package: data.package,
-        candidate_id: data.candidate_id ?? null,
-        created_at: data.created_at,
-        completed_at: data.completed_at ?? null,
-        revised_at: data.revised_at ?? null,
-      };
-    };
     const saveReports = async (ids: string[]): Promise<void> => {
       const known = await nango.getRecordsByIds(ids, 'Report');
       const reports: Report[] = [];
@@ -76,7 +83,7 @@ export default createSync({
         else asked.push(id);
       }
       for (let at = 0; at < asked.length; at += REPORTS_AT_ONCE) {
-        reports.push(...(await Promise.all(asked.slice(at, at + REPORTS_AT_ONCE).map(readReport))));
+        reports.push(...(await Promise.all(asked.slice(at, at + REPORTS_AT_ONCE).map((id) => readReport(nango, id)))));
       }
       await nango.batchSave(reports, 'Report');
     };
@@ -107,5 +114,9 @@ export default createSync({
     );
     await nango.trackDeletesEnd('Report');
     await nango.trackDeletesEnd('Invitation');
+  },
+  // Events come twice, late and out of order: the report is read as it is now, whatever the event says.
+  onWebhook: async (nango, payload) => {
+    await nango.batchSave([await readReport(nango, payload.data.object.id)], 'Report');
   },
 });
