@@ -9,6 +9,7 @@ import type {
 } from '../../catalogue/_spec/index.ts';
 
 import { modeSections } from './modes.ts';
+import { webhookFacts } from './webhooks.ts';
 
 const NOTE = '<!-- Generated from the catalogue by scripts/docs-providers.ts. Do not edit. -->';
 
@@ -38,6 +39,7 @@ export function providerPage(spec: ProviderSpec): string {
     spec.oauth2 === undefined ? '' : section('OAuth 2.0', oauthFacts(spec.oauth2)),
     ...modeSections(spec).map(([title, lines]) => section(title, list(lines))),
     section('API calls', apiFacts(spec)),
+    spec.webhooks === undefined ? '' : section('Webhooks', list(webhookFacts(spec.webhooks))),
     section('Disconnecting', disconnectText(spec.disconnect)),
     section('Sources', list(spec.sources)),
   ]);

@@ -15,13 +15,20 @@ export class RefusedError extends Error {}
 export interface Client {
   url: string;
   /** Calls the API and reads its JSON. Errors: {@link UnreachableError}, {@link RefusedError}. */
-  json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<unknown>;
+  json(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+    signal?: AbortSignal,
+  ): Promise<unknown>;
   /** One call as it is, whatever its status. Errors: {@link UnreachableError}. */
   raw(request: {
     method: string;
     path: string;
     headers: Record<string, string>;
     body?: string | Buffer;
+    signal?: AbortSignal | undefined;
   }): Promise<CallResponse>;
   close(): Promise<void>;
 }
@@ -69,13 +76,14 @@ function clientFor(url: string, apiKey: string): Client {
     clock: systemClock,
     userAgent: `hawser-cli/${packageVersion()}`,
   });
-  const raw: Client['raw'] = async ({ method, path, headers, body }) => {
+  const raw: Client['raw'] = async ({ method, path, headers, body, signal }) => {
     try {
       return await upstream.call({
         method,
         url: new URL(url + path),
         headers: { authorization: `Bearer ${apiKey}`, ...headers },
         ...(body !== undefined && { body }),
+        ...(signal !== undefined && { signal }),
         timeoutMs: CALL_TIMEOUT_MS,
         bodyBytesMax: ANSWER_BYTES_MAX,
       });
@@ -91,12 +99,13 @@ function clientFor(url: string, apiKey: string): Client {
   return {
     url,
     raw,
-    async json(method, path, body, headers) {
+    async json(method, path, body, headers, signal) {
       const answer = await raw({
         method,
         path,
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal,
       });
       const text = answer.body.toString('utf8');
       if (answer.status >= 400) throw new RefusedError(refusal(answer.status, text));

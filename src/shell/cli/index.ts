@@ -12,7 +12,9 @@ import { addCallCommand } from './commands/call.ts';
 import { addConnectionsCommand } from './commands/connections.ts';
 import { addDryrunCommands } from './commands/dryrun.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
+import { addInboundCommand } from './commands/inbound.ts';
 import { addKeysCommand } from './commands/keys.ts';
+import { addListenCommand } from './commands/listen.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addProjectCommands } from './commands/project.ts';
 import { addRecordCommands } from './commands/records.ts';
@@ -58,6 +60,8 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addKeysCommand(program, output, done);
   addRunCommands(program, output, done);
   addRecordCommands(program, output);
+  addInboundCommand(program, output);
+  addListenCommand(program, output, done);
   addVariablesCommand(program, output);
   addProjectCommands(program, output, done);
   addDryrunCommands(program, output, done);

@@ -1,0 +1,56 @@
+/** What a provider's page says about its webhooks. */
+import type { WebhookPlace, WebhookRoute, WebhooksSpec } from '../../catalogue/_spec/index.ts';
+
+/** Lines of the section. */
+export function webhookFacts(webhooks: WebhooksSpec): string[] {
+  const { type, id, list, route, meanings, challenge } = webhooks;
+  return [
+    webhooks.setup,
+    `Proof: ${proofText(webhooks.verify)}`,
+    ...(type === undefined ? [] : [`Type of an event: ${placeText(type)}`]),
+    `The same event is known again by ${id === undefined ? 'its body' : placeText(id)}`,
+    ...(list === undefined ? [] : [`${list === '.' ? 'The body' : `\`${list}\``} is a list: each item is an event`]),
+    ...(route === 'all' ? ['It is about every connection of the integration'] : route.map(routeText)),
+    ...(route.length === 0 ? ['Nothing in it tells whose it is: only the webhook URL of a connection does'] : []),
+    ...Object.entries(meanings ?? {}).map(([name, meaning]) => `\`${name}\` ${MEANINGS[meaning]}`),
+    ...(challenge === undefined ? [] : ['The challenge by which the URL is checked is answered']),
+  ];
+}
+
+const MEANINGS = {
+  deauthorized: 'ends the connection: its credential is wiped and the app is told',
+  account_ready: 'makes the connection ready',
+} as const;
+
+const SECRETS = { integration: 'the webhook secret of the integration', client: 'the client secret' } as const;
+
+function proofText(verify: WebhooksSpec['verify']): string {
+  switch (verify.kind) {
+    case 'none':
+      return 'none. The URL of a connection, or `webhook_trust: none`, is needed';
+    case 'token':
+      return `${verify.secrets.map((one) => SECRETS[one]).join(' or ')} comes along in ${placeText(verify.in)}`;
+    case 'hmac': {
+      const { algorithm, encoding, headers, signed, timestamp, urlProves } = verify;
+      const window = timestamp === undefined ? '' : `, at most ${timestamp.toleranceSeconds} s old`;
+      const url = urlProves === undefined ? '' : `. At the URL of a connection any signature will do: ${urlProves}`;
+      return `HMAC-${algorithm.toUpperCase()} (${encoding}) of \`${signed}\` in ${placeText({ headers })}${window}, by ${verify.secrets.map((one) => SECRETS[one]).join(' or ')}${url}`;
+    }
+  }
+}
+
+function placeText({ headers = [], paths = [] }: WebhookPlace): string {
+  return [...headers.map((name) => `header \`${name}\``), ...paths.map((path) => `\`${path}\``)].join(', else ');
+}
+
+const LOOKUPS: Record<string, string> = {
+  account: 'the account of a connection',
+  token: 'the access token of a connection',
+  record: 'the id of a synced record',
+  connectionId: 'a connection id',
+};
+
+function routeText({ events, from, by }: WebhookRoute): string {
+  const whose = events === undefined ? 'It is' : `${events.map((name) => `\`${name}\``).join(', ')} is`;
+  return `${whose} for the connections where ${placeText(from)} is ${LOOKUPS[by] ?? `\`${by}\``}`;
+}

@@ -1,0 +1,99 @@
+/** Webhooks on the command line: listed, replayed, and sent to a program on the developer's machine. */
+import { createHmac } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../../src/shell/cli/index.ts';
+import { startTestApp, type TestApp } from '../support/app.ts';
+
+const SECRET = 'the client secret';
+let app: TestApp;
+let environmentUuid: string;
+let program: Server;
+const got: { headers: Record<string, unknown>; body: string }[] = [];
+const before = { ...process.env };
+
+beforeAll(async () => {
+  app = await startTestApp();
+  environmentUuid = (await app.services.environments.byName('dev'))?.uuid as string;
+  await app.api('POST', '/integrations', { provider: 'checkr-partner', unique_key: 'checks', credentials: { type: 'OAUTH2', client_id: 'id', client_secret: SECRET } }); // prettier-ignore
+  program = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      got.push({ headers: request.headers, body });
+      response.writeHead(body.includes('refuse') ? 500 : 200).end();
+    });
+  });
+  await new Promise<void>((resolve) => program.listen(0, '127.0.0.1', resolve));
+  Object.assign(process.env, { HAWSER_URL: app.url, HAWSER_API_KEY: app.apiKey });
+});
+afterAll(async () => {
+  process.env = before;
+  program?.close();
+  await app?.close();
+});
+
+async function send(type: string, id: string): Promise<void> {
+  const body = JSON.stringify({ id, object: 'event', type, account_id: 'nobody', data: { object: { access_code: 'a secret' } } }); // prettier-ignore
+  const response = await fetch(`${app.url}/webhook/${environmentUuid}/checks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-checkr-signature': createHmac('sha256', SECRET).update(body).digest('hex') }, // prettier-ignore
+    body,
+  });
+  expect(response.status).toBe(200);
+}
+
+async function hawser(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const code = await runCli(args, { out: (text) => (out += text), err: (text) => (err += text) });
+  return { code, out, err };
+}
+
+describe('webhooks on the command line', () => {
+  it('are sent to a program on this machine as they come, without the secrets in them', async () => {
+    await send('before', 'e0');
+    const { port } = program.address() as AddressInfo;
+    const listening = hawser('listen', `http://127.0.0.1:${port}/hooks`, '--count', '2');
+    // It listens once it has asked for new ones: what came before is not sent.
+    await expect.poll(async () => {
+      await send('token.deauthorized', `e${crypto.randomUUID()}`);
+      return got.length;
+    }, { interval: 300, timeout: 10_000 }).toBeGreaterThan(0); // prettier-ignore
+    await send('token.deauthorized', 'e2');
+    const { code, out } = await listening;
+    expect(code).toBe(0);
+    expect(out.split('\n').filter((line) => line !== '')).toHaveLength(2);
+    expect(out).toContain('checks  token.deauthorized');
+    expect(out).toContain('→ 200');
+    expect(JSON.parse(got[0]?.body as string)).toMatchObject({ type: 'token.deauthorized', data: { object: { access_code: '[redacted]' } } }); // prettier-ignore
+    expect(got[0]?.headers).toMatchObject({ 'x-hawser-integration': 'checks', 'x-hawser-trust': 'signature' });
+    expect(got[0]?.headers).not.toHaveProperty('x-checkr-signature');
+    expect(got.map(({ body }) => body).join()).not.toContain('"before"');
+  });
+
+  it('that the program does not take are told by the exit code', async () => {
+    const { port } = program.address() as AddressInfo;
+    const listening = hawser('listen', `http://127.0.0.1:${port}/hooks`, '--count', '1', '-t', 'refuse');
+    await expect.poll(async () => {
+      await send('refuse', `r${crypto.randomUUID()}`);
+      return got.some(({ body }) => body.includes('refuse'));
+    }, { interval: 300, timeout: 10_000 }).toBe(true); // prettier-ignore
+    const { code, out } = await listening;
+    expect([code, out]).toEqual([1, expect.stringContaining('→ 500')]);
+  });
+
+  it('are listed, shown and replayed', async () => {
+    const list = JSON.parse((await hawser('inbound', 'list', '-t', 'before', '--json')).out) as { id: string }[];
+    expect(list).toMatchObject([{ type: 'before', provider_config_key: 'checks' }]);
+    const [event] = list as [{ id: string }];
+    expect((await hawser('inbound', 'list', '-t', 'before')).out).toContain(event.id);
+    expect(JSON.parse((await hawser('inbound', 'show', event.id)).out)).toMatchObject({ body: { id: 'e0' } });
+    expect((await hawser('inbound', 'replay', event.id)).out).toBe('1 are handled again.\n');
+    expect((await hawser('inbound', 'replay')).code).toBe(4);
+    expect((await hawser('listen', 'nowhere')).code).toBe(2);
+  });
+});
