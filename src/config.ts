@@ -66,6 +66,11 @@ export const SETTINGS = {
     secret: true,
     about: 'PostgreSQL to use instead of the embedded one: `postgres://user:password@host:5432/name`.',
   },
+  HAWSER_DEV_WEBHOOK_URL: {
+    kind: 'url',
+    default: undefined,
+    about: 'For `hawser dev`: URL of the app, on this machine or not, that gets the events of the environment `dev`.',
+  },
   HAWSER_DASHBOARD_PASSWORD: {
     kind: 'text',
     default: 'generated into the data folder by `hawser dev`',
@@ -156,6 +161,7 @@ export interface Config {
   encryptionKeysOld: string[];
   encryptionKeyFile: string | undefined;
   databaseUrl: string | undefined;
+  devWebhookUrl: string | undefined;
   dashboardPassword: string | undefined;
   egressAllow: string[];
   baseUrlOverride: string[];
@@ -212,6 +218,7 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
   }
   const frameAncestors = list('HAWSER_FRAME_ANCESTORS');
   const dataDir = text('HAWSER_DATA_DIR');
+  const devWebhookUrl = mode === 'dev' ? url('HAWSER_DEV_WEBHOOK_URL') : undefined;
   return {
     mode,
     host: text('HAWSER_HOST') ?? '127.0.0.1',
@@ -225,7 +232,8 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     encryptionKeyFile: text('HAWSER_ENCRYPTION_KEY_FILE'),
     databaseUrl: text('DATABASE_URL'),
     dashboardPassword: text('HAWSER_DASHBOARD_PASSWORD'),
-    egressAllow: list('HAWSER_EGRESS_ALLOW'),
+    devWebhookUrl,
+    egressAllow: [...list('HAWSER_EGRESS_ALLOW'), ...(devWebhookUrl === undefined ? [] : [pairOf(devWebhookUrl)])],
     baseUrlOverride: list('HAWSER_BASE_URL_OVERRIDE'),
     returnOrigins: list('HAWSER_RETURN_ORIGINS'),
     frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
@@ -238,6 +246,12 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     logLevel,
     killAt: text('HAWSER_KILL_AT'),
   };
+}
+
+/** `host:port` of a URL, as the list of allowed targets has it. */
+export function pairOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
 }
 
 /** Names are refused: who answers for them may change. Errors: {@link StartupError}. */

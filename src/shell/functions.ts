@@ -26,6 +26,7 @@ export type CoreServices = Pick<
   | 'connections'
   | 'credentials'
   | 'recovery'
+  | 'outbound'
 >;
 
 export type FunctionServices = Awaited<ReturnType<typeof createFunctionServices>>;
@@ -71,7 +72,9 @@ export async function createFunctionServices(
     webhookUrl: (integration) => options.webhookUrl(integration),
   });
   const actions = createActions({ db, clock, log, integrations, connections, credentials, functions, runs });
-  const syncs = createSyncs({ db, clock, log, connections, integrations, functions, records, runs, killPoints });
+  const { tellsUnchanged } = core.outbound;
+  const syncsDeps = { db, clock, log, connections, integrations, functions, records, runs, killPoints };
+  const syncs = createSyncs({ ...syncsDeps, tellsUnchanged });
   const { serverUrl } = options;
   const dryrun = createDryrun({ sandbox, calls, connections, credentials, environments, runs, serverUrl });
   return { records, functions, tasks, sandbox, calls, dryrun, runs, actions, syncs };

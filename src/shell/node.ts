@@ -8,7 +8,7 @@ import { StartupError } from '../base/errors.ts';
 import { randomId } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import type { Principal, Route } from '../base/route.ts';
-import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
+import { isLoopbackHost, pairOf, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
 import { accountRoutes, createAccounts } from '../features/accounts/index.ts';
 import { createActivity } from '../features/activity/index.ts';
 import { createConnect, verifyCredential } from '../features/connect/index.ts';
@@ -426,9 +426,4 @@ function assertPairs(setting: string, pairs: readonly string[]): void {
   const wrong = pairs.find((pair) => normalizePair(pair) === undefined);
   if (wrong === undefined) return;
   throw new StartupError(`${setting} holds "${wrong}", which is no host:port pair.`, `Write it like 127.0.0.1:8080.`);
-}
-
-function pairOf(url: string): string {
-  const parsed = new URL(url);
-  return `${parsed.hostname}:${parsed.port || (parsed.protocol === 'https:' ? 443 : 80)}`;
 }

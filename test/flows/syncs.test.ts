@@ -113,6 +113,18 @@ describe('a deployed sync', () => {
     expect((await status()).latestResult ?? {}).toEqual({});
   });
 
+  it('tells of such a run too, when the environment wants to hear of every one', async () => {
+    const told = () => app.db.query<{ payload: object }>("SELECT payload FROM event WHERE type = 'sync' ORDER BY id");
+    expect(await told()).toHaveLength(1);
+    await app.api('PATCH', '/endpoints/settings', { on_sync_completion_always: true });
+    const target = { provider_config_key: 'checkr-partner', connection_id: connectionId };
+    await app.api('POST', '/sync/trigger', { syncs: ['packages'], ...target });
+    await vi.waitFor(async () => expect(await told()).toHaveLength(2), WAIT);
+    const responseResults = { added: 0, updated: 0, deleted: 0 };
+    expect((await told())[1]?.payload).toMatchObject({ model: 'Package', success: true, responseResults });
+    await app.api('PATCH', '/endpoints/settings', { on_sync_completion_always: false });
+  });
+
   it('begins anew with an empty cache when it is told to', async () => {
     const before = (await status()).finishedAt;
     await app.api('POST', '/sync/trigger', {

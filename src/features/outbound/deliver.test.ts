@@ -223,6 +223,21 @@ describe('who is told', () => {
     ]);
   });
 
+  it('changes of records come to those that ask for them, and the sync’s own event as ever', async () => {
+    await add({ path: '/feed', kinds: ['records.changed'] });
+    await add({ path: '/all' });
+    const responseResults = { added: 2, updated: 1, deleted: 0 };
+    const sync = { syncName: 'people', model: 'Person', modifiedAfter: '2026-11-22T00:00:00Z', responseResults };
+    await stage.tell('sync', { ...sync, success: true }, connection);
+    await stage.tell('sync', { ...sync, success: true, responseResults: { added: 0 } }, connection);
+    await stage.tell('sync', { success: false }, connection);
+    const got = await sent();
+    expect(got.map(({ path }) => path).toSorted()).toEqual(['/all', '/all', '/all', '/feed']);
+    const feed = bodyOf(got.find(({ path }) => path === '/feed'));
+    expect(feed).toMatchObject({ type: 'records.changed', connectionId: connection.connectionId });
+    expect(feed.data).toEqual({ added: 2, deleted: 0, model: 'Person', modifiedAfter: sync.modifiedAfter, syncName: 'people', updated: 1 }); // prettier-ignore
+  });
+
   it('the switches of the environment hold: an override is told whatever they say', async () => {
     await add();
     const cases: [keyof typeof off, string, object][] = [

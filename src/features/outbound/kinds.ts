@@ -23,6 +23,7 @@ export const OWN_KINDS = {
   'account.ready': z.looseObject({}),
   /** Records of a model were added, updated or deleted. Only for endpoints that ask for it. */
   'records.changed': z.object({
+    syncName: z.string(),
     model: z.string(),
     added: z.number(),
     updated: z.number(),
@@ -41,12 +42,10 @@ export const OWN_KINDS = {
   'endpoint.test': z.object({ endpointId: z.string() }),
 } as const;
 
-export type OwnKind = keyof typeof OWN_KINDS;
-
 export const KINDS: readonly string[] = [...CONTRACT_KINDS, ...Object.keys(OWN_KINDS)];
 
 /** Not sent unless an endpoint names it. */
-const ON_REQUEST: readonly string[] = ['records.changed'];
+export const FEED_KIND = 'records.changed';
 
 export function isContractKind(kind: string): boolean {
   return (CONTRACT_KINDS as readonly string[]).includes(kind);
@@ -54,5 +53,5 @@ export function isContractKind(kind: string): boolean {
 
 /** Whether an endpoint with this filter gets a kind. No filter: everything that need not be asked for. */
 export function wantsKind(filter: readonly string[] | undefined, kind: string): boolean {
-  return filter === undefined ? !ON_REQUEST.includes(kind) : filter.includes(kind);
+  return filter === undefined ? kind !== FEED_KIND : filter.includes(kind);
 }

@@ -5,6 +5,7 @@ import type { Sql } from '../../platform/postgres/index.ts';
 const LOCK_CLASS = 0x6861_7773;
 
 export interface NewEventRow {
+  environment_id: number;
   id: number;
   uuid: string;
   type: string;
@@ -54,7 +55,7 @@ export async function selectNewEvents(
   options: { limit: number; bytes: number },
 ): Promise<NewEventRow[]> {
   return tx.query<NewEventRow>(
-    `SELECT e.id, e.uuid, e.type, e.payload, e.sealed, e.created_at, e.connection_id,
+    `SELECT e.environment_id, e.id, e.uuid, e.type, e.payload, e.sealed, e.created_at, e.connection_id,
        c.connection_id AS connection_name, c.integration_id, c.tags, c.webhook_url_override,
        u.id AS end_user_id, u.email AS end_user_email, u.organization_id, u.tags AS end_user_tags
      FROM (SELECT n.environment_id, n.id, sum(coalesce(octet_length(n.sealed), 0)) OVER (ORDER BY n.id) AS bytes,

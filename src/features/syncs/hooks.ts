@@ -14,7 +14,7 @@ const RUN_MAX_MS = 24 * 3_600_000;
 const ALONE_FROM_MS = 60_000;
 const LIST_PAGE = 1_000;
 
-type Deps = Pick<SyncsDeps, 'db' | 'records' | 'connections' | 'killPoints'>;
+type Deps = Pick<SyncsDeps, 'db' | 'records' | 'connections' | 'killPoints' | 'tellsUnchanged'>;
 
 export function syncHooks(deps: Deps): RunHooks {
   const { db, records } = deps;
@@ -81,7 +81,9 @@ export function syncHooks(deps: Deps): RunHooks {
         syncVariant: before.variant,
         syncType: before.lastSuccessAt === undefined ? 'INITIAL' : 'INCREMENTAL',
       };
-      const told = result.ok || isInterrupted ? successes(head, context) : [failure(head, context, result.error)];
+      const isWell = result.ok || isInterrupted;
+      const always = isWell && ((await deps.tellsUnchanged?.(tx, run.environmentId)) ?? false);
+      const told = isWell ? successes(head, context, always) : [failure(head, context, result.error)];
       for (const payload of told) {
         await deps.connections.writeEvent(tx, {
           environmentId: run.environmentId,
@@ -94,12 +96,12 @@ export function syncHooks(deps: Deps): RunHooks {
   };
 }
 
-/** One event per model with news (wire contract D.2). */
-export function successes(head: object, { run, fn }: RunContext): object[] {
+/** One event per model with news (wire contract D.2); `always`: and without. */
+export function successes(head: object, { run, fn }: RunContext, always = false): object[] {
   const startedAt = (run.startedAt ?? run.queuedAt).toISOString();
   return fn.definition.models.flatMap((model) => {
-    const counts = run.counts[model];
-    if (counts === undefined || counts.added + counts.updated + counts.deleted === 0) return [];
+    const counts = run.counts[model] ?? { added: 0, updated: 0, deleted: 0 };
+    if (!always && counts.added + counts.updated + counts.deleted === 0) return [];
     return [
       {
         ...head,

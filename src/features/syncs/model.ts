@@ -63,6 +63,8 @@ export interface SyncsDeps {
   functions: Pick<Functions, 'byId' | 'list' | 'onChange'>;
   records: Records;
   runs: Runs;
+  /** Whether the environment wants to hear of runs that changed nothing. Default: no. */
+  tellsUnchanged?: ((sql: Sql, environmentId: number) => Promise<boolean>) | undefined;
   /** For tests. Default: none is armed. */
   killPoints?: KillPoints;
 }

@@ -10,6 +10,7 @@ import { RefusedError, UnreachableError } from './client.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addConnectionsCommand } from './commands/connections.ts';
+import { addDeliveryCommands, addEndpointCommands } from './commands/deliveries.ts';
 import { addDryrunCommands } from './commands/dryrun.ts';
 import { addEmulateCommand } from './commands/emulate.ts';
 import { addInboundCommand } from './commands/inbound.ts';
@@ -63,6 +64,8 @@ export async function runCli(argv: readonly string[], output: Output = standard)
   addInboundCommand(program, output);
   addListenCommand(program, output, done);
   addVariablesCommand(program, output);
+  addEndpointCommands(program, output);
+  addDeliveryCommands(program, output);
   addProjectCommands(program, output, done);
   addDryrunCommands(program, output, done);
   addBackupCommands(program, output);

@@ -73,6 +73,17 @@ async function registerWebhook(
   await services.integrations.update(environmentId, key, { custom });
 }
 
+/** The app of the developer gets every event of `dev`, under one URL however often the server starts. */
+export async function seedEndpoint({ environments, outbound }: Services, url: string): Promise<void> {
+  const environment = await environments.byName('dev');
+  if (environment === undefined) throw new Error('the dev environment is missing');
+  await outbound.endpoints.changeSettings(environment.id, { primaryUrl: url });
+  const endpoints = await outbound.endpoints.list(environment.id);
+  const primary = endpoints.find(({ role }) => role === 'primary');
+  if (primary !== undefined)
+    await outbound.endpoints.change(environment.id, primary.id, { kinds: null, enabled: true });
+}
+
 /** The app at the emulator; undefined when the callback address is none that a provider would take. */
 function register(services: Services, emulators: Emulators, name: EmulatorName, callbackUrl: string): App | undefined {
   try {

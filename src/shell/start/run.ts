@@ -13,7 +13,7 @@ import { startEmulators, type Emulators } from '../../../emulators/index.ts';
 import { seedExampleFunctions } from '../dev/example-functions.ts';
 import { createPlayer } from '../dev/play.ts';
 import { devRoutes } from '../dev/routes.ts';
-import { seedDev } from '../dev/seed.ts';
+import { seedDev, seedEndpoint } from '../dev/seed.ts';
 import { startHawser, type Hawser } from '../node.ts';
 import { projectIn } from '../project/folder.ts';
 import { watchProject } from '../project/watch.ts';
@@ -127,6 +127,7 @@ export async function runNode(
     if (emulators !== undefined) {
       await seedDev(hawser.services, emulators, new URL('/oauth/callback', hawser.url).href);
     }
+    if (config.devWebhookUrl !== undefined) await seedEndpoint(hawser.services, config.devWebhookUrl);
     const project = isDev ? projectIn('.') : undefined;
     const environment = project === undefined ? undefined : await findEnvironment(database.db, 'dev');
     if (project !== undefined && environment !== undefined) {

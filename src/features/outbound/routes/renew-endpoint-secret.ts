@@ -16,7 +16,7 @@ export function renewEndpointSecretRoute({ outbound }: OutboundRouteDeps) {
     auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.endpointsWrite },
     params: endpointParams,
     query: z.strictObject({}),
-    body: z.strictObject({ grace_hours: graceHours.optional() }).optional(),
+    body: z.strictObject({ grace_hours: graceHours.optional() }).nullish(),
     errors: ['unknown_endpoint'],
     async handle(request) {
       const hours = request.body?.grace_hours;

@@ -15,7 +15,7 @@ export function renewSigningKeyRoute({ environments }: OutboundRouteDeps) {
     summary: 'Rotate the webhook signing key of the environment',
     auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.signingKeyRotate },
     query: z.strictObject({}),
-    body: z.strictObject({ grace_hours: graceHours.optional() }).optional(),
+    body: z.strictObject({ grace_hours: graceHours.optional() }).nullish(),
     errors: [],
     async handle(request) {
       const hours = request.body?.grace_hours;
