@@ -11,6 +11,10 @@ const COMPARES: Record<string, RegExp> = {
   // Both sides are SHA-256: the browser's cookie hashed now, and the hash that was stored.
   'src/features/connect/': /timingSafeEqual\(browser, flow\.browserHash\)/,
   'src/protocols/oauth2/callback-signature.ts': /timingSafeEqual\(digest\(given\[0\] \?\? ''\), digest\(expected\)\)/,
+  // 20 bytes each: a part of an HMAC, and 40 hex digits by the form of the URL.
+  'src/features/inbound/urls.ts': /timingSafeEqual\(wanted, Buffer\.from\(digits, 'hex'\)\)/,
+  // What has not the length of the digest was left out before.
+  'src/protocols/webhook-signature/verify.ts': /timingSafeEqual\((?:one, digest|hash\(one\), hash\(other\))\)/,
   'src/shell/dev/routes.ts': /timingSafeEqual\(digest\(a\), digest\(b\)\)/,
 };
 
@@ -21,6 +25,9 @@ const PUBLIC = [
   'src/features/records/write.ts',
   'src/shell/dev/example-functions.ts',
 ];
+
+/** Two tokens that a provider gave us; nobody presents either of them. */
+const GIVEN_TO_US = ['src/features/accounts/settle.ts'];
 
 const SECRET_NAME = String.raw`\w*(?:secret|token|password|signature|hash|digest|cookie|apikey)`;
 /** A word for a secret on either side of an equals sign, unless the other side is a constant. */
@@ -40,6 +47,7 @@ function problems(project: Project): string[] {
       });
       const plain = [...code.matchAll(PLAIN_COMPARE)].filter(({ index }) => {
         const line = code.slice(code.lastIndexOf('\n', index) + 1, code.indexOf('\n', index));
+        if (GIVEN_TO_US.includes(path)) return false;
         if (PUBLIC.includes(path) && /\bhash\b/.test(line)) return false;
         return !/typeof|\.length|\bundefined\b/.test(line);
       });

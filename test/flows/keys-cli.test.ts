@@ -72,7 +72,9 @@ describe('keys', () => {
       expect(text).toMatchObject({ code: 0, stderr: '' });
       expect(text.stdout).toContain(`${ringOf(key).activeId}  active     wraps 2 data keys, on 1 of 1 nodes`);
       expect(text.stdout).toMatch(/one {2}seal_[0-9a-f]{12} {2}sealing {2}under kek_/);
-      expect(text.stdout).toMatch(/environment\.webhook_signing_key_sealed 1 · integration\.credentials_sealed 1/);
+      expect(text.stdout).toMatch(
+        /environment\.webhook_signing_key_sealed 1 · (?:\w+\.\w+ 1 · )*integration\.credentials_sealed 1/,
+      );
       expect(text.stdout).toMatch(/Left to do\n {2}nothing\n$/);
 
       const fresh = generateKey();

@@ -176,6 +176,17 @@ export async function fill(hawser: Hawser, stage: KeyStage, name: string, connec
      VALUES ($1, $2, 'dryrun', 'success', 'generic', 'action', $3)`,
     [environmentId, taskId, await seal(vault, environmentId, 'function_task', taskId, 'result_sealed')],
   );
+  const inboundUuid = crypto.randomUUID();
+  await stage.db.query(
+    `INSERT INTO inbound_event (environment_id, uuid, integration_id, dedupe_hash, trust, headers, body_kind, body_bytes,
+       body_sealed, state, due_at) VALUES ($1, $2, $3, '', 'none', '{}', 'json', 2, $4, 'routed', NULL)`,
+    [
+      environmentId,
+      inboundUuid,
+      integration.id,
+      await seal(vault, environmentId, 'inbound_event', inboundUuid, 'body_sealed'),
+    ],
+  );
   await insertOutbound(stage, vault, environmentId);
   const written = { environmentId, connectionId: first.id, model: 'Person', syncId: 1, generation: 1 };
   await records.write({ ...written, action: 'save', records: [{ id: '1', name: 'secret of record' }] });

@@ -162,6 +162,7 @@ describe('checkr-partner', () => {
     const notReady = handle.accounts().find((account) => !account.ready);
     const user = handle.users().find((one) => one.accountId === notReady?.id);
     const { connectionId } = await connectAccount(app, 'checkr-partner', { user: user?.id as string });
+    expect(await stateOf(connectionId)).toBe('not_ready');
     expect((await call('checkr-partner', connectionId, 'GET', '/v1/account')).status).toBe(200);
     const candidate = await call('checkr-partner', connectionId, 'POST', '/v1/candidates', {
       email: 'one@example.com',
@@ -177,8 +178,10 @@ describe('checkr-partner', () => {
       work_locations: [{ country: 'US', state: 'CA' }],
     };
     const refused = await call('checkr-partner', connectionId, 'POST', '/v1/invitations', order);
-    expect(refused.status).toBe(403);
+    expect([refused.status, refused.body.error.code]).toEqual([409, 'account_not_ready']);
     await handle.makeReady(notReady?.id as string);
+    await app.services.accounts.sweep();
+    expect(await stateOf(connectionId)).toBe('active');
     expect((await call('checkr-partner', connectionId, 'POST', '/v1/invitations', order)).status).toBe(201);
   });
 });
