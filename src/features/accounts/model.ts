@@ -113,8 +113,11 @@ export interface Accounts {
       write: (connection: Connection) => Promise<void>;
     },
   ): Promise<Connection>;
-  /** A customer whom the policy refused has granted something all the same: lets go of it where that is safe. */
-  refused(arrival: Arrival, credential: Credential): Promise<void>;
+  /**
+   * Lets go of what a refused customer has granted, where that is safe and a connection of theirs is known: the one to
+   * repair, even when it is gone, or one of the same account.
+   */
+  refused(arrival: Arrival, credential: Credential, reconnect?: Connection): Promise<void>;
   /** Two kinds of a provider's events. Called in the transaction that marks them handled. */
   onProviderEvent(
     event: ProviderEvent,

@@ -20,11 +20,31 @@ function mayChange({ custom, provider }: Integration): boolean {
   return own === undefined ? provider.account?.idMayChange === true : own === 'allow';
 }
 
-/** Errors: `account_already_connected`, `account_changed`. */
+/**
+ * Decides anew after each lock, because whoever held it may have changed who uses the grant.
+ * Errors: `account_already_connected`, `account_changed`.
+ */
 export async function admit(connections: Connections, tx: Sql, arrival: Arrival): Promise<Admission> {
+  const { environmentId, integration, accountId } = arrival;
+  if (accountId !== undefined) await connections.lockAccount(tx, environmentId, integration.id, accountId);
+  const locked = new Set<number>();
+  for (;;) {
+    const admission = await decide(connections, tx, arrival);
+    const { existing, grantOf } = admission;
+    const rows = [existing && grantRowOf(existing), grantOf].filter((row) => row !== undefined);
+    const open = rows.filter((row) => !locked.has(row)).toSorted((one, other) => one - other);
+    if (open.length === 0) return admission;
+    for (const row of open) {
+      await connections.lockGrant(tx, environmentId, row);
+      locked.add(row);
+    }
+  }
+}
+
+async function decide(connections: Connections, tx: Sql, arrival: Arrival): Promise<Admission> {
   const { environmentId, integration, connectionId, accountId } = arrival;
   const others =
-    accountId === undefined ? [] : await connections.lockedOfAccount(tx, environmentId, integration.id, accountId);
+    accountId === undefined ? [] : await connections.ofAccount(tx, environmentId, integration.id, accountId);
   const existing = await connections.byPublicId(environmentId, integration.id, connectionId, tx);
   const rest = others.filter(({ id }) => id !== existing?.id);
   const shared = existing && (await sharersOf(connections, tx, existing));
@@ -37,8 +57,6 @@ export async function admit(connections: Connections, tx: Sql, arrival: Arrival)
   const policy = policyOf(integration);
   if (policy === 'refuse' && isNew && rest.length > 0) throw accountErrors.fail('account_already_connected');
   const grantOf = shareWith(policy, rest, changes ? undefined : shared, existing);
-  const rows = [existing && grantRowOf(existing), grantOf].filter((row) => row !== undefined);
-  for (const row of rows.toSorted((a, b) => a - b)) await connections.lockGrant(tx, environmentId, row);
   return { existing, grantOf, ousted: policy === 'replace' ? rest : [] };
 }
 

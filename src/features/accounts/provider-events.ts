@@ -47,8 +47,9 @@ export async function wasDeauthorized(
   matched: Connection[],
 ): Promise<Answer> {
   const { environmentId } = event;
+  const tokens = tokensOf(integration.provider, event.body);
   if (matched.length === 0) {
-    for (const token of tokensOf(integration.provider, event.body)) {
+    for (const token of tokens) {
       if (await deps.disconnect.echoed(tx, environmentId, token)) return { forward: false, settled: true };
     }
     return { forward: false };
@@ -58,6 +59,9 @@ export async function wasDeauthorized(
     await deps.connections.lockGrant(tx, environmentId, grantRow);
     const [first, ...others] = await deps.connections.ofGrant(tx, environmentId, grantRow);
     if (first === undefined) continue;
+    // The customer may have connected again since the event was matched: that grant is another one.
+    const stored = await deps.credentials.open(first, tx);
+    if (stored?.credential.type !== 'OAUTH2' || !tokens.includes(stored.credential.access_token)) continue;
     await deps.credentials.forget(tx, first);
     const moved = await deps.connections.setGrantState(tx, {
       environmentId,

@@ -49,13 +49,14 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     readiness: (...input) => askReadiness(deps, ...input),
     admit: (tx, arrival) => admit(connections, tx, arrival),
     settle: (tx, input) => settle(deps, tx, input),
-    async refused({ environmentId, integration, connectionId, accountId }, credential) {
+    async refused({ environmentId, integration, connectionId, accountId }, credential, reconnect) {
       await db.transaction(async (tx) => {
         const holder =
           (await connections.byPublicId(environmentId, integration.id, connectionId, tx)) ??
+          reconnect ??
           (accountId === undefined
             ? undefined
-            : (await connections.ofAccount(tx, environmentId, integration.id, accountId))[0]);
+            : await connections.anyOfAccount(tx, environmentId, integration.id, accountId));
         if (holder !== undefined) await deps.disconnect.replaced(tx, holder, integration, credential);
       });
     },

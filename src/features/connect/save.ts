@@ -87,8 +87,9 @@ export async function saveConnection(
     return { connection, operation };
   };
   const saved = await deps.db.transaction(store).catch(async (error: unknown) => {
-    if (isHawserError(error, 'account_already_connected', 'account_changed')) {
-      await deps.accounts.refused(arrival, credential);
+    // The customer has granted something all the same.
+    if (isHawserError(error, 'account_already_connected', 'account_changed', 'invalid_connection')) {
+      await deps.accounts.refused(arrival, credential, reconnect);
     }
     throw error;
   });

@@ -22,6 +22,7 @@ import {
 import {
   lockAccount,
   lockGrantRow,
+  selectAnyOfAccount,
   selectGrantUsers,
   selectOfAccount,
   updateGrantOf,
@@ -81,10 +82,17 @@ export interface Connections {
   lockGrant(tx: Sql, environmentId: number, grantRow: number): Promise<void>;
   /** Makes a connection use the grant kept in another row; undefined: its own. */
   useGrant(tx: Sql, environmentId: number, id: number, grantOf: number | undefined): Promise<void>;
-  /** Living connections of an account, oldest first; the transaction is the only one that connects to it. */
-  lockedOfAccount(tx: Sql, environmentId: number, integrationId: number, accountId: string): Promise<Connection[]>;
+  /** From now on the transaction is the only one that connects to the account. */
+  lockAccount(tx: Sql, environmentId: number, integrationId: number, accountId: string): Promise<void>;
   /** Living connections of an account, oldest first. */
   ofAccount(sql: Sql, environmentId: number, integrationId: number, accountId: string): Promise<Connection[]>;
+  /** A connection of an account, living or not: what a grant without a connection is hung on to be let go of. */
+  anyOfAccount(
+    sql: Sql,
+    environmentId: number,
+    integrationId: number,
+    accountId: string,
+  ): Promise<Connection | undefined>;
   /** True when the account of this connection has another living connection of the same integration. */
   hasSibling(environmentId: number, id: number): Promise<boolean>;
   /** Takes over what the provider has told anew; values must be checked before. */
@@ -190,11 +198,9 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
     setGrantState: (sql, move) => updateGrantState(sql, { ...move, reason: move.reason, from: move.from }),
     lockGrant: lockGrantRow,
     useGrant: (tx, environmentId, id, grantOf) => updateGrantOf(tx, environmentId, id, grantOf ?? null),
-    async lockedOfAccount(tx, ...account) {
-      await lockAccount(tx, ...account);
-      return selectOfAccount(tx, ...account);
-    },
+    lockAccount,
     ofAccount: selectOfAccount,
+    anyOfAccount: selectAnyOfAccount,
     hasSibling: (environmentId, id) => existsSibling(db, environmentId, id),
     learn: mergeConfig,
     async patch(input) {

@@ -74,6 +74,22 @@ export async function lockAccount(
   );
 }
 
+/** A connection of an account, living or let go of. Looks at all of the integration's when none lives. */
+export async function selectAnyOfAccount(
+  sql: Sql,
+  environmentId: number,
+  integrationId: number,
+  accountId: string,
+): Promise<Connection | undefined> {
+  const rows = await sql.query<ConnectionRow>(
+    `SELECT ${COLUMNS} FROM connection
+     WHERE environment_id = $1 AND integration_id = $2 AND account_id = $3
+     ORDER BY deleted_at IS NULL DESC, id DESC LIMIT 1`,
+    [environmentId, integrationId, accountId],
+  );
+  return rows[0] && toConnection(rows[0]);
+}
+
 /** Living connections of an account, oldest first. */
 export async function selectOfAccount(
   sql: Sql,

@@ -83,6 +83,8 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
   ): Promise<TaskRow> {
     const { environmentId, id: connectionId, integrationId, connectionConfig } = connection;
     const { isShared, ...task } = values;
+    // A task that is not there yet cannot be locked: two that add to it would lose one of theirs.
+    await connections.lockGrant(tx, environmentId, connectionId);
     const waiting = await selectTask(tx, environmentId, connectionId, { lock: true });
     const old = waiting && (await openSecret(vault, waiting));
     const secret: TaskSecret = {
@@ -101,6 +103,8 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
       giveUpInMs: GIVE_UP_MS,
       echoHashes: (await Promise.all(hashes)).filter((hash) => hash !== undefined),
       ...task,
+      // The app still has to hear of a disconnect that is under way.
+      told: task.told && (waiting?.told ?? true),
     });
   }
 
@@ -163,6 +167,8 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     const { outcome, detail } = result;
     const integration = secret && (await deps.integrations.byId(environmentId, secret.integrationId));
     const done = await db.transaction(async (tx) => {
+      // Connection before task, as everybody locks them.
+      await connections.lockGrant(tx, environmentId, connectionId);
       if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail, sealed: task.sealed }))) return false;
       if (task.told) return true;
       await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnected', reason: outcome });
