@@ -3,22 +3,14 @@
  * costs: two single-row commits of the same database. Both take turns, so that a busy machine slows both.
  */
 import { startChild, type Child } from './support/child.ts';
-import { readCpu, processTree, spentUs } from './support/cpu.ts';
 import { deployOne, type BenchNode } from './support/functions.ts';
 import type { LoadOrder, LoadResult } from './support/load.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
+import { addTurn, metered, newSide, type Side } from './support/side.ts';
 
 const CLIENTS = [1, 16, 64];
 const WARM_UP_MS = 4_000;
 const CONSTANT = "exports.default = { type: 'action', exec: async () => ({ ok: true }) };";
-
-interface Side {
-  perSecond: number[];
-  p50Ms: number[];
-  cpuUs: number[];
-}
-
-const newSide = (): Side => ({ perSecond: [], p50Ms: [], cpuUs: [] });
 
 export async function benchActions(args: string[]): Promise<Report> {
   const { seconds, rounds } = numbers(args, { seconds: 2, rounds: 3 });
@@ -41,26 +33,20 @@ export async function benchActions(args: string[]): Promise<Report> {
     };
     const sides = new Map(CLIENTS.map((clients) => [clients, { action: newSide(), commits: newSide() }]));
     await load.ask<LoadResult>({ ...order, connections: 16, durationMs: WARM_UP_MS });
-    const metered = async <T>(work: () => Promise<T>): Promise<{ answer: T; cpuUs: number | undefined }> => {
-      const pids = processTree(hawser.pid);
-      const before = readCpu(pids);
-      const answer = await work();
-      return { answer, cpuUs: spentUs(before, readCpu(pids)) };
-    };
     for (let round = 0; round < rounds; round += 1) {
       for (const clients of CLIENTS) {
         const { action, commits } = sides.get(clients) as { action: Side; commits: Side };
-        const ours = await metered(() => load.ask<LoadResult>({ ...order, connections: clients }));
+        const ours = await metered(hawser.pid, () => load.ask<LoadResult>({ ...order, connections: clients }));
         if (ours.answer.errors > 0) throw new Error(`${ours.answer.errors} of ${ours.answer.requests} actions failed`);
-        add(action, ours.answer.requests, ours.answer.elapsedMs, ours.answer.latenciesMs, ours.cpuUs);
-        const limit = await metered(() =>
+        addTurn(action, { ...ours.answer, count: ours.answer.requests, cpuUs: ours.cpuUs });
+        const limit = await metered(hawser.pid, () =>
           hawser.ask<{ pairs: number; elapsedMs: number; latenciesMs: number[] }>({
             do: 'commit pairs',
             clients,
             durationMs,
           }),
         );
-        add(commits, limit.answer.pairs, limit.answer.elapsedMs, limit.answer.latenciesMs, limit.cpuUs);
+        addTurn(commits, { ...limit.answer, count: limit.answer.pairs, cpuUs: limit.cpuUs });
       }
     }
     const cells = [...sides].map(([clients, { action, commits }]) => ({
@@ -97,10 +83,4 @@ export async function benchActions(args: string[]): Promise<Report> {
   } finally {
     for (const one of open.toReversed()) await one.close();
   }
-}
-
-function add(side: Side, count: number, elapsedMs: number, latenciesMs: number[], cpuUs: number | undefined): void {
-  side.perSecond.push((count / elapsedMs) * 1_000);
-  side.p50Ms.push(median(latenciesMs) ?? Number.NaN);
-  if (cpuUs !== undefined) side.cpuUs.push(cpuUs / count);
 }

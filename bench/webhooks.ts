@@ -1,29 +1,27 @@
 /**
  * Providers' webhooks, proven and stored before they are answered, beside the least that a durable one costs: single-row
- * commits of the same database. Both take turns, so that a busy machine slows both. Events are handled meanwhile, as
- * they are in life; how long the rest takes is told beside.
+ * commits of the same database. Both take turns, so that a busy machine slows both. First what comes is only stored, as
+ * on a node whose events another one handles; then it is handled; then both at the same time.
  */
 import { startChild, type Child } from './support/child.ts';
-import { readCpu, processTree, spentUs } from './support/cpu.ts';
 import type { LoadOrder, LoadResult } from './support/load.ts';
 import { median, numbers, printTable, shown, verdict, type Report } from './support/report.ts';
+import { addTurn, metered, newSide, type Side } from './support/side.ts';
 
 const CLIENTS = [1, 16, 64];
 const WARM_UP_MS = 3_000;
 /** A webhook of usual size. */
 const BODY_BYTES = 1_000;
 
+interface Sides {
+  stored: Side;
+  both: Side;
+  commits: Side;
+}
+
 interface Ready {
   url: string;
 }
-
-interface Side {
-  perSecond: number[];
-  p50Ms: number[];
-  cpuUs: number[];
-}
-
-const newSide = (): Side => ({ perSecond: [], p50Ms: [], cpuUs: [] });
 
 export async function benchWebhooks(args: string[]): Promise<Report> {
   const { seconds, rounds } = numbers(args, { seconds: 2, rounds: 3 });
@@ -41,28 +39,32 @@ export async function benchWebhooks(args: string[]): Promise<Report> {
       headers: {},
       signed: { header: 'x-checkr-signature', secret, before: '{"id":"', after },
     };
-    const metered = async <T>(work: () => Promise<T>): Promise<{ answer: T; cpuUs: number | undefined }> => {
-      const pids = processTree(hawser.pid);
-      const before = readCpu(pids);
-      const answer = await work();
-      return { answer, cpuUs: spentUs(before, readCpu(pids)) };
-    };
     const handled = (): Promise<{ events: number; ms: number }> => hawser.ask({ do: 'wait for webhooks' });
 
     await load.ask<LoadResult>({ ...order, connections: 16, durationMs: WARM_UP_MS });
     await handled();
     const durationMs = seconds * 1_000;
-    const sides = new Map(CLIENTS.map((clients) => [clients, { webhooks: newSide(), commits: newSide() }]));
+    const sides = new Map(
+      CLIENTS.map((clients) => [clients, { stored: newSide(), both: newSide(), commits: newSide() }]),
+    );
     const drains: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
       for (const clients of CLIENTS) {
-        const { webhooks, commits } = sides.get(clients) as { webhooks: Side; commits: Side };
-        const ours = await metered(() => load.ask<LoadResult>({ ...order, connections: clients, durationMs }));
-        if (ours.answer.errors > 0) throw new Error(`${ours.answer.errors} of ${ours.answer.requests} were refused`);
-        add(webhooks, ours.answer.requests, ours.answer.elapsedMs, ours.answer.latenciesMs, ours.cpuUs);
+        const { stored, both, commits } = sides.get(clients) as Sides;
+        const send = async (side: Side): Promise<void> => {
+          const ours = await metered(hawser.pid, () =>
+            load.ask<LoadResult>({ ...order, connections: clients, durationMs }),
+          );
+          if (ours.answer.errors > 0) throw new Error(`${ours.answer.errors} of ${ours.answer.requests} were refused`);
+          addTurn(side, { ...ours.answer, count: ours.answer.requests, cpuUs: ours.cpuUs });
+        };
+        await hawser.ask({ do: 'hold webhooks' });
+        await send(stored);
         const rest = await handled();
-        if (rest.events > 0) drains.push((rest.events / rest.ms) * 1_000);
-        const limit = await metered(() =>
+        drains.push((rest.events / rest.ms) * 1_000);
+        await send(both);
+        await handled();
+        const limit = await metered(hawser.pid, () =>
           hawser.ask<{ rows: number; elapsedMs: number; latenciesMs: number[] }>({
             do: 'commit rows',
             clients,
@@ -70,26 +72,30 @@ export async function benchWebhooks(args: string[]): Promise<Report> {
             bytes: BODY_BYTES,
           }),
         );
-        add(commits, limit.answer.rows, limit.answer.elapsedMs, limit.answer.latenciesMs, limit.cpuUs);
+        addTurn(commits, { ...limit.answer, count: limit.answer.rows, cpuUs: limit.cpuUs });
       }
     }
-    const cells = [...sides].map(([clients, { webhooks, commits }]) => ({
+    const cells = [...sides].map(([clients, { stored, both, commits }]) => ({
       clients,
-      perSecond: median(webhooks.perSecond),
-      p50Ms: median(webhooks.p50Ms),
-      cpuUs: median(webhooks.cpuUs),
+      perSecond: median(stored.perSecond),
+      p50Ms: median(stored.p50Ms),
+      cpuUs: median(stored.cpuUs),
+      bothPerSecond: median(both.perSecond),
+      bothCpuUs: median(both.cpuUs),
       limitPerSecond: median(commits.perSecond),
       limitP50Ms: median(commits.p50Ms),
       limitCpuUs: median(commits.cpuUs),
-      ratio: (median(webhooks.perSecond) ?? NaN) / (median(commits.perSecond) ?? NaN),
+      ratio: (median(stored.perSecond) ?? NaN) / (median(commits.perSecond) ?? NaN),
     }));
     printTable(
-      ['clients', 'webhooks/s', 'p50 ms', 'us CPU each', 'commits/s', 'p50 ms', 'us CPU each', 'ratio'],
+      ['clients', 'stored/s', 'p50 ms', 'us CPU', 'and handled/s', 'us CPU', 'commits/s', 'p50 ms', 'us CPU', 'ratio'],
       cells.map((cell) => [
         String(cell.clients),
         shown(cell.perSecond, 0),
         shown(cell.p50Ms),
         shown(cell.cpuUs, 0),
+        shown(cell.bothPerSecond, 0),
+        shown(cell.bothCpuUs, 0),
         shown(cell.limitPerSecond, 0),
         shown(cell.limitP50Ms),
         shown(cell.limitCpuUs, 0),
@@ -107,10 +113,4 @@ export async function benchWebhooks(args: string[]): Promise<Report> {
   } finally {
     for (const one of open.toReversed()) await one.close();
   }
-}
-
-function add(side: Side, count: number, elapsedMs: number, latenciesMs: number[], cpuUs: number | undefined): void {
-  side.perSecond.push((count / elapsedMs) * 1_000);
-  side.p50Ms.push(median(latenciesMs) ?? Number.NaN);
-  if (cpuUs !== undefined) side.cpuUs.push(cpuUs / count);
 }

@@ -16,7 +16,7 @@ import { ensureEnvironments } from '../../src/shell/start/environments.ts';
 import { openPlatformDatabase } from '../../src/shell/start/platform.ts';
 import { commitPairs, growSchedules, upsertRawBatches } from './store-functions.ts';
 import { growTo } from './store-growth.ts';
-import { commitRows, countWaiting } from './store-webhooks.ts';
+import { commitRows, countWaiting, holdEvents, releaseEvents } from './store-webhooks.ts';
 
 const BULK_TIMEOUT_MS = 600_000;
 
@@ -96,6 +96,8 @@ export type Order =
   | { do: 'commit rows'; clients: number; durationMs: number; bytes: number }
   /** Answers with where a provider sends webhooks that one connection is told of, and what signs them. */
   | { do: 'webhooks' }
+  /** What comes from now on is stored and not handled, until `wait for webhooks`. */
+  | { do: 'hold webhooks' }
   /** Answers once everything that came is handled: how much that was, and how long it took. */
   | { do: 'wait for webhooks' }
   /** Connections whose syncs have an hour until they are due. */
@@ -113,7 +115,13 @@ async function obey(order: Order): Promise<unknown> {
   if (order.do === 'commit pairs') return commitPairs(platform.db, order);
   if (order.do === 'commit rows') return commitRows(platform.db, order);
   if (order.do === 'webhooks') return openWebhooks(environmentId);
+  if (order.do === 'hold webhooks') {
+    await holdEvents(platform.db, true);
+    return {};
+  }
   if (order.do === 'wait for webhooks') {
+    await holdEvents(platform.db, false);
+    await releaseEvents(platform.db);
     const events = await countWaiting(platform.db);
     const startedAtMs = performance.now();
     while ((await countWaiting(platform.db)) > 0) await sleep(20);

@@ -24,6 +24,19 @@ export async function commitRows(
   return { rows: latenciesMs.length, elapsedMs: performance.now() - startedAtMs, latenciesMs };
 }
 
+/** What is stored from now on waits (or no longer does) until it is let go by {@link releaseEvents}. */
+export async function holdEvents(db: Database, held: boolean): Promise<void> {
+  await db.query(
+    held
+      ? "ALTER TABLE inbound_event ALTER COLUMN due_at SET DEFAULT clock_timestamp() + interval '1 hour'"
+      : 'ALTER TABLE inbound_event ALTER COLUMN due_at SET DEFAULT clock_timestamp()',
+  );
+}
+
+export async function releaseEvents(db: Database): Promise<void> {
+  await db.query("UPDATE inbound_event SET due_at = statement_timestamp() WHERE state = 'received'");
+}
+
 /** Stored events that are not handled yet. */
 export async function countWaiting(db: Database): Promise<number> {
   const rows = await db.query<{ count: number }>(

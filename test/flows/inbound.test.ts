@@ -2,6 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi, type Mock } from 'vitest';
+import { KEEP_MS } from '../../src/features/inbound/limits.ts';
+import { deleteOld } from '../../src/features/inbound/store-work.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 
 let app: TestApp;
@@ -160,6 +162,26 @@ describe('a stored event', () => {
     expect(forwards().at(-1)).toMatchObject({ connectionId: 'c-late' });
   });
 
+  it('that names nobody is told as it came, at once and once; of others only when nobody has come for long', async () => {
+    await need(app.api('POST', '/integrations', { provider: 'github', unique_key: 'code', credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's', webhook_secret: 'hook' } })); // prettier-ignore
+    const push = '{"ref":"refs/heads/main"}';
+    const headers = { 'x-hub-signature-256': `sha256=${signatureOf(push, 'hook')}`, 'x-github-event': 'push', 'x-github-delivery': 'd1' }; // prettier-ignore
+    expect((await send(push, { key: 'code', headers })).status).toBe(200);
+    await quiet();
+    expect(forwards().at(-1)).toEqual({ ref: 'refs/heads/main' });
+    expect(told.mock.calls.at(-1)?.[1]).toMatchObject({ providerHeaders: { 'x-github-event': 'push' } });
+    const body = eventOf('acct-nobody');
+    await send(body);
+    await quiet();
+    expect(forwards().at(-1)).toEqual({ ref: 'refs/heads/main' });
+    for (let looks = 0; looks < 5; looks += 1) {
+      await app.db.query("UPDATE inbound_event SET due_at = statement_timestamp() WHERE state = 'parked'");
+      await app.services.inbound.work();
+    }
+    expect(forwards().filter(({ id }) => id === (JSON.parse(body) as { id: string }).id)).toHaveLength(1);
+    expect(await stored(body)).toMatchObject([{ state: 'parked', reason: 'no_match' }]);
+  });
+
   it('never tells the token that it names', async () => {
     await addConnection('c-token', 'acct-token');
     const body = eventOf('the partner', {
@@ -260,6 +282,21 @@ describe('the URL of a connection', () => {
     expect((await send(check, { url: url.replace('/money/', '/checks/'), headers: {} })).status).toBe(404);
   });
 
+  it('is not needed where a sync has stored what the event is about', async () => {
+    const { integrations, connections, records } = app.services;
+    const integration = await integrations.byKey(1, 'money');
+    const payer = await connections.byPublicId(1, integration?.id as number, 'payer');
+    await records.write({ environmentId: 1, connectionId: payer?.id as number, model: 'Check', action: 'save', records: [{ id: 'check-9' }], syncId: 1, generation: 1 }); // prettier-ignore
+    const body = '{"status": "PAID", "id": "check-9", "type": "CHECK"}';
+    const digest = createHmac('sha256', '335b5728e25b47e88995fce207bff380').update(`${body}17`).digest('hex');
+    expect((await send(body, { key: 'money', headers: { signature: `nonce=17,signature=${digest}` } })).status).toBe(
+      200,
+    );
+    await quiet();
+    expect(forwards().at(-1)).toMatchObject({ connectionId: 'payer', payload: { id: 'check-9' } });
+    expect(forwards().at(-1)).not.toHaveProperty('trust');
+  });
+
   it('takes what the account has signed with a key of its own', async () => {
     const url = (await app.api('GET', '/connections/c1/webhook-url?provider_config_key=checks')).body
       .webhook_url as string;
@@ -304,6 +341,22 @@ describe('what providers want to hear', () => {
     await quiet();
     const told = forwards().slice(before);
     expect(told.map((one) => [one['connectionId'], one['payload']])).toEqual([['t1', item('t1')], ['t2', item('t2')]]); // prettier-ignore
+  });
+});
+
+describe('the body of a stored event', () => {
+  it('is sealed at rest, and goes with the event after 30 days', async () => {
+    const rows = await app.db.query<{ text: string }>(
+      "SELECT encode(body_sealed, 'escape') AS text FROM inbound_event",
+    );
+    expect(rows.length).toBeGreaterThan(5);
+    expect(rows.filter(({ text }) => /report|token|tenant/.test(text))).toEqual([]);
+    const body = eventOf('acct1', { type: 'ancient' });
+    await send(body);
+    await quiet();
+    await app.db.query("UPDATE inbound_event SET received_at = now() - interval '31 days' WHERE type = 'ancient'");
+    expect(await deleteOld(app.db, KEEP_MS, 10)).toBe(1);
+    expect(await stored(body)).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { integrationErrors, PROVIDER_CONFIG_KEY, type IntegrationService } from '../integrations/index.ts';
 import type { ListedEvent } from './model.ts';
+import type { EventFilter } from './store-read.ts';
 
 const stamp = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
@@ -36,14 +37,21 @@ export function eventToWire(event: ListedEvent) {
   };
 }
 
-/** Row id of the integration a filter names. Errors: `unknown_provider_config`. */
-export async function integrationIdOf(
+/** The filter of a list or a replay, as the store wants it. Errors: `unknown_provider_config`. */
+export async function readFilter(
   integrations: Pick<IntegrationService, 'byKey'>,
   environmentId: number,
-  key: string | undefined,
-): Promise<number | undefined> {
-  if (key === undefined) return undefined;
-  const integration = await integrations.byKey(environmentId, key);
-  if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
-  return integration.id;
+  filter: z.output<z.ZodObject<typeof eventFilter>>,
+): Promise<EventFilter> {
+  const key = filter.provider_config_key;
+  const integration = key === undefined ? undefined : await integrations.byKey(environmentId, key);
+  if (key !== undefined && integration === undefined) throw integrationErrors.fail('unknown_provider_config');
+  return {
+    environmentId,
+    integrationId: integration?.id,
+    state: filter.state,
+    type: filter.type,
+    receivedAfter: filter.received_after,
+    receivedBefore: filter.received_before,
+  };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter, eventToWire, integrationIdOf } from '../wire.ts';
+import { eventFilter, eventToWire, readFilter } from '../wire.ts';
 import type { InboundRouteDeps } from './index.ts';
 
 const LIMIT_MAX = 100;
@@ -37,12 +37,7 @@ export function listInboundEventsRoute(deps: InboundRouteDeps) {
       const limit = query.limit ?? LIMIT_DEFAULT;
       const events = await deps.inbound.list(
         {
-          environmentId,
-          integrationId: await integrationIdOf(deps.integrations, environmentId, query.provider_config_key),
-          state: query.state,
-          type: query.type,
-          receivedAfter: query.received_after,
-          receivedBefore: query.received_before,
+          ...(await readFilter(deps.integrations, environmentId, query)),
           limit: limit + 1,
           ...(query.cursor !== undefined && { before: Number(query.cursor) }),
           ...(query.after !== undefined && { after: Number(query.after) }),

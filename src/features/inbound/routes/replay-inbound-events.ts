@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter, integrationIdOf } from '../wire.ts';
+import { eventFilter, readFilter } from '../wire.ts';
 import type { InboundRouteDeps } from './index.ts';
 
 const IDS_MAX = 100;
@@ -31,15 +31,7 @@ export function replayInboundEventsRoute(deps: InboundRouteDeps) {
       const environmentId = environmentOf(request).id;
       const limit = body.limit ?? LIMIT_MAX;
       const replayed = await deps.inbound.replay(
-        {
-          environmentId,
-          integrationId: await integrationIdOf(deps.integrations, environmentId, body.provider_config_key),
-          uuids: body.ids,
-          state: body.state,
-          type: body.type,
-          receivedAfter: body.received_after,
-          receivedBefore: body.received_before,
-        },
+        { ...(await readFilter(deps.integrations, environmentId, body)), uuids: body.ids },
         limit,
       );
       return { body: { replayed, has_more: replayed === limit } };
