@@ -9,7 +9,7 @@ import { html, type Html, page, prose } from './html.ts';
 import type { HttpReply } from './http.ts';
 import type { KnobSpec } from './knobs.ts';
 import type { Mount } from './mount.ts';
-import { field } from './pages.ts';
+import { field, table } from './pages.ts';
 import type { Account, App } from './types.ts';
 
 /** Requests shown; the API has more. */
@@ -305,21 +305,6 @@ function assumptions(mount: Mount): Html {
       ${mount.definition.assumptions.map(({ topic, text }) => html`<li><small>${topic}</small> ${prose(text)}</li>`)}
     </ul>
   </section>`;
-}
-
-function table(heads: string[], rows: Html[]): Html {
-  return html`<div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          ${heads.map((head) => html`<th>${head}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>
-  </div>`;
 }
 
 function button(mount: Mount, action: string, name: string, value: string, label: string): Html {

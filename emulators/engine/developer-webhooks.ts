@@ -1,6 +1,7 @@
 /** Parts of the developer page: what people at the provider could do next, and the webhooks that were sent. */
 import { html, type Html, prose } from './html.ts';
 import type { Mount } from './mount.ts';
+import { table } from './pages.ts';
 
 /** Webhooks shown; the API has more. */
 const WEBHOOKS_SHOWN = 25;
@@ -53,25 +54,9 @@ export function webhooksPart(mount: Mount): Html | undefined {
         </td>
       </tr>`;
     });
-  const heads = ['At', 'Event', 'To', 'State', 'Tries', ''];
   return html`<section id="webhooks">
     <h2>Webhooks</h2>
-    ${
-      rows.length === 0
-        ? html`<p class="soft">None yet. They go to the webhook address of an application.</p>`
-        : html`<div class="scroll">
-            <table>
-              <thead>
-                <tr>
-                  ${heads.map((head) => html`<th>${head}</th>`)}
-                </tr>
-              </thead>
-              <tbody>
-                ${rows}
-              </tbody>
-            </table>
-          </div>`
-    }
+    ${rows.length === 0 ? html`<p class="soft">None yet. They go to the webhook address of an application.</p>` : table(['At', 'Event', 'To', 'State', 'Tries', ''], rows)}
     <details>
       <summary>Event types and header</summary>
       <p>${prose(`The signature stands in \`${habit.signatureHeader}\`.`)}</p>

@@ -284,6 +284,14 @@ describe('account_policy', () => {
     expect(secrets).toEqual([]);
   });
 
+  it('a policy that does not exist is refused', async () => {
+    const answer = await app.api('PATCH', '/integrations/xref', {
+      custom: { emulated: 'true', account_policy: 'some' },
+    });
+    expect([answer.status, answer.body.error.code]).toEqual([400, 'invalid_body']);
+    expect(answer.text).toContain('separate, share, replace, refuse');
+  });
+
   it('refuse: the second is told why, and its grant is let go of', async () => {
     await custom('xref', { account_policy: 'refuse' });
     const first = await connect('xref', PRIYA);

@@ -5,13 +5,11 @@ import type { Sql } from '../../platform/postgres/index.ts';
 import { accountErrors } from './errors.ts';
 import type { Admission, Arrival } from './model.ts';
 
-const POLICIES: readonly string[] = ['separate', 'share', 'replace', 'refuse'] satisfies AccountPolicy[];
-
 /** The integration's own `account_policy`, else what the provider file suggests. */
 export function policyOf({ custom, provider }: Pick<Integration, 'custom' | 'provider'>): AccountPolicy {
-  const own = custom['account_policy'];
-  if (own !== undefined && POLICIES.includes(own)) return own as AccountPolicy;
-  return provider.account?.suggestedPolicy ?? 'separate';
+  // Checked when it was written.
+  const own = custom['account_policy'] as AccountPolicy | undefined;
+  return own ?? provider.account?.suggestedPolicy ?? 'separate';
 }
 
 /** True: a connection may change to another account when its customer connects again. */

@@ -13,7 +13,6 @@ import {
   commitDurably,
   commitRefresh,
   failRefresh,
-  lockConnection,
   selectCredential,
   type Claim,
   type FailureValues,
@@ -98,7 +97,8 @@ export async function commitTokens(
     try {
       const done = await db.transaction(async (tx) => {
         await commitDurably(tx);
-        await lockConnection(tx, place.environmentId, place.connectionId);
+        // Connection before credential, as everybody locks them: no deadlock with a reconnect or a delete.
+        await context.connections.lockGrant(tx, place.environmentId, place.connectionId);
         if (!(await commitRefresh(tx, claim, grant, tokens.expiresAtMs))) return false;
         await closeReply(tx, { ...place, epoch: replyEpoch, adoptedGen: claim.gen + 1 });
         if (Object.keys(learned.values).length > 0) {
@@ -164,7 +164,7 @@ export async function noteFailure(
   const { environmentId, connectionId: grantRow } = claim;
   try {
     await context.db.transaction(async (tx) => {
-      await lockConnection(tx, environmentId, grantRow);
+      await context.connections.lockGrant(tx, environmentId, grantRow);
       const days = await failRefresh(tx, claim, { ...values, failure });
       if (days === undefined) return;
       await closeReply(tx, claim);
@@ -209,7 +209,7 @@ export async function noteDeadGrant(
 ): Promise<boolean> {
   const { environmentId, connectionId: grantRow } = claim;
   return context.db.transaction(async (tx) => {
-    await lockConnection(tx, environmentId, grantRow);
+    await context.connections.lockGrant(tx, environmentId, grantRow);
     const values = { failure: 'invalid_grant', backoffMs, unknown: false, untilEnd: false, counts: false };
     if ((await failRefresh(tx, claim, values)) === undefined) return false;
     await closeReply(tx, claim);

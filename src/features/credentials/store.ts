@@ -275,14 +275,6 @@ export async function selectByAccessHash(sql: Sql, environmentId: number, hash: 
   return rows.map((row) => row.connection_id);
 }
 
-/** Connection before credential, as everybody locks them: no deadlock with a reconnect or a delete. */
-export async function lockConnection(tx: Sql, environmentId: number, connectionId: number): Promise<void> {
-  await tx.query('SELECT 1 FROM connection WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE', [
-    environmentId,
-    connectionId,
-  ]);
-}
-
 /** Step 4: exclusivity that ends with the session. Resolves to false when another process holds it. */
 export async function tryRefreshLock(session: Sql, environmentId: number, connectionId: number): Promise<boolean> {
   const rows = await session.query<{ locked: boolean }>(

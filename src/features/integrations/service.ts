@@ -131,6 +131,7 @@ export async function createIntegrations(deps: {
         throw invalid('provider', `The catalogue has no provider "${input.provider}". List them with GET /providers.`);
       }
       checkInput(provider, input.client, input.integrationConfig ?? {});
+      checkCustom(input.custom);
       const row = await db.transaction(async (tx) => {
         const inserted = await insertIntegration(tx, environmentId, provider.name, valuesOf(input));
         if (inserted === undefined) throw invalid('unique_key', 'This unique_key is taken. Choose another one.');
@@ -152,6 +153,7 @@ export async function createIntegrations(deps: {
         forwardWebhooks: input.forwardWebhooks ?? before.forwardWebhooks,
       };
       checkInput(before.provider, merged.client, merged.integrationConfig ?? {});
+      checkCustom(merged.custom);
       try {
         const row = await db.transaction(async (tx) => {
           if (merged.uniqueKey !== before.uniqueKey && (await countConnections(tx, environmentId, before.id)) > 0) {
@@ -223,6 +225,21 @@ function checkInput(
     }
   }
   if (errors.length > 0) throw integrationErrors.fail('invalid_body', { errors });
+}
+
+/** Custom settings that mean something to us, and what they may hold. */
+const CUSTOM_OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  account_policy: ['separate', 'share', 'replace', 'refuse'],
+  account_change: ['refuse', 'allow'],
+};
+
+/** A misspelt policy would silently be another one. Errors: `invalid_body`. */
+function checkCustom(custom: Record<string, string> = {}): void {
+  for (const [name, options] of Object.entries(CUSTOM_OPTIONS)) {
+    const value = custom[name];
+    if (value === undefined || options.includes(value)) continue;
+    throw invalid(`custom.${name}`, `"${name}" is one of ${options.join(', ')}.`);
+  }
 }
 
 /** The key must sign, and the page must be at the provider. Errors: `invalid_body`, `key_not_usable`. */
