@@ -70,7 +70,6 @@ const provider = {
         stripSuffix: '.myshopify.com',
       },
     ],
-    meanings: { 'app/uninstalled': 'deauthorized' },
     keepHeaders: ['x-shopify-shop-domain', 'x-shopify-api-version', 'x-shopify-triggered-at', 'x-shopify-event-id'],
     setup: 'Subscribe with the webhook URL as address; the client secret proves what comes.',
   },

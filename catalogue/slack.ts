@@ -86,7 +86,6 @@ const provider = {
     type: { paths: ['event.type', 'type'] },
     id: { paths: ['event_id'] },
     route: [{ from: { paths: ['team_id', 'team.id'] }, by: 'account' }],
-    meanings: { app_uninstalled: 'deauthorized' },
     challenge: { kind: 'body', when: { path: 'type', equals: 'url_verification' }, reply: 'challenge' },
     setup: 'Set the signing secret of the app as the webhook secret, then give the webhook URL as the request URL.',
   },

@@ -70,7 +70,6 @@ const provider = {
     id: { paths: ['id'] },
     // Events of the platform itself have no `account`.
     route: [{ from: { paths: ['account'] }, by: 'account' }],
-    meanings: { 'account.application.deauthorized': 'deauthorized' },
     setup:
       'Add the webhook URL as an endpoint for events on connected accounts; its signing secret (`whsec_…`) is the webhook secret.',
   },

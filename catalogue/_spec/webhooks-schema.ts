@@ -90,6 +90,12 @@ export function checkWebhooks(
   }
   if (webhooks.meanings !== undefined && webhooks.type === undefined)
     report('webhooks.meanings', 'an event needs a type to have a meaning');
+  for (const [type, meaning] of Object.entries(webhooks.meanings ?? {})) {
+    const rule = route === 'all' ? undefined : route.find((one) => one.events?.includes(type));
+    // Whoever holds the token may end it; an account id is known to many.
+    if (meaning === 'deauthorized' && rule?.by !== 'token')
+      report(`webhooks.meanings.${type}`, 'an event that ends a connection has to name its token (`by: token`)');
+  }
   if (route === 'all') return;
   const others = route.filter((rule) => rule.events === undefined);
   if (others.length > 1) report('webhooks.route', 'only one rule may be for all other events');

@@ -65,7 +65,11 @@ export interface WebhookRoute {
   stripSuffix?: string;
 }
 
-/** What an event means to us. The handlers are in the slices; an event without a meaning is only passed on. */
+/**
+ * What an event means to us; the handlers are in the slices, and an event without a meaning is only passed on.
+ * `deauthorized`: the customer has ended the grant whose token the event names. `account_ready`: the account may be used
+ * for everything now.
+ */
 export type WebhookMeaning = 'deauthorized' | 'account_ready';
 
 /** A request that asks for an answer instead of telling something. */

@@ -34,7 +34,7 @@ export interface Worker {
 
 export function createWorker(deps: WorkerDeps): Worker {
   const { db, clock, log } = deps;
-  const state = { running: false };
+  const state = { running: false, stopping: false };
   let working: Promise<unknown> | undefined;
   /** Taken up and not handled, because the database was away. */
   let stranded: DueEvent[] = [];
@@ -69,7 +69,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       const due = await claimDue(db, CLAIM_MAX, LEASE_MS);
       count += due.length;
       await handle(due);
-      if (due.length < CLAIM_MAX) return count;
+      if (due.length < CLAIM_MAX || state.stopping) return count;
     }
   }
 
@@ -139,6 +139,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       wake();
       return async () => {
         state.running = false;
+        state.stopping = true;
         stopPolling();
         stopSweeping();
         await working;
