@@ -1,6 +1,6 @@
 /** The life of an account, against the emulators: readiness, disconnects on either side, members of one grant. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startTestApp, type TestApp } from '../../../test/support/app.ts';
+import { callApi, startTestApp, type TestApp } from '../../../test/support/app.ts';
 import { beginFlow, connectAccount, finishFlow } from '../../../test/support/connect.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { noKillPoints } from '../../platform/kill-points.ts';
@@ -309,6 +309,36 @@ describe('account_policy', () => {
     expect(await row(first.connectionId)).toMatchObject({ state: 'disconnected' });
     expect(await row(second.connectionId)).toMatchObject({ state: 'active', secrets: 1 });
     expect(living(xref)).toHaveLength(1);
+  });
+
+  it('the same account in another environment: the app is told what that means', async () => {
+    const prod = async (method: string, path: string, body?: unknown) =>
+      callApi(app.url, app.prodApiKey, method, path, body);
+    const [known] = xref.apps();
+    const made = await prod('POST', '/integrations', {
+      provider: 'xref',
+      unique_key: 'xref',
+      credentials: { type: 'OAUTH2', client_id: known?.clientId, client_secret: known?.liveSecret },
+    });
+    expect(made.status).toBe(200);
+    const accountId = xref.users().find(({ email }) => email === PRIYA)?.accountId;
+    const imported = await prod('POST', '/connections', {
+      provider_config_key: 'xref',
+      connection_id: 'elsewhere',
+      credentials: { type: 'OAUTH2', access_token: 'a token' },
+      connection_config: { xref_account_id: accountId },
+    });
+    expect(imported.status).toBe(201);
+    const { connectionId } = await connect('xref', PRIYA);
+    const [event] = await app.db.query<{ note: string }>(
+      `SELECT e.payload ->> 'accountNote' AS note FROM event e JOIN connection c ON c.environment_id = e.environment_id
+         AND c.id = e.connection_id WHERE c.connection_id = $1 AND e.type = 'auth'`,
+      [connectionId],
+    );
+    expect(event?.note).toContain('disconnecting here does not end that one');
+    const { body } = await app.api('GET', '/accounts?provider_config_key=xref');
+    expect(body.accounts).toMatchObject([{ id: accountId, connected_elsewhere: true, note: event?.note }]);
+    await prod('DELETE', '/integrations/xref');
   });
 
   it('another account than before is refused, or allowed by the integration', async () => {

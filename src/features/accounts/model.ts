@@ -41,6 +41,8 @@ export interface Admission {
   grantOf: number | undefined;
   /** Others of the account that have to go. */
   ousted: Connection[];
+  /** For the app: what it means that another environment is connected to the same account. */
+  note: string | undefined;
 }
 
 /** Whether an account can be used for everything. */

@@ -22,7 +22,7 @@ function mayChange({ custom, provider }: Integration): boolean {
  * Decides anew after each lock, because whoever held it may have changed who uses the grant.
  * Errors: `account_already_connected`, `account_changed`.
  */
-export async function admit(connections: Connections, tx: Sql, arrival: Arrival): Promise<Admission> {
+export async function admit(connections: Connections, tx: Sql, arrival: Arrival): Promise<Omit<Admission, 'note'>> {
   const { environmentId, integration, accountId } = arrival;
   if (accountId !== undefined) await connections.lockAccount(tx, environmentId, integration.id, accountId);
   const locked = new Set<number>();
@@ -39,7 +39,7 @@ export async function admit(connections: Connections, tx: Sql, arrival: Arrival)
   }
 }
 
-async function decide(connections: Connections, tx: Sql, arrival: Arrival): Promise<Admission> {
+async function decide(connections: Connections, tx: Sql, arrival: Arrival): Promise<Omit<Admission, 'note'>> {
   const { environmentId, integration, connectionId, accountId } = arrival;
   const others =
     accountId === undefined ? [] : await connections.ofAccount(tx, environmentId, integration.id, accountId);

@@ -2,12 +2,12 @@ import { isHawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Accounts, AccountsDeps } from './model.ts';
-import { list, members } from './listing.ts';
+import { elsewhereNote, list, members } from './listing.ts';
 import { admit } from './policy.ts';
 import { becameReady, wasDeauthorized } from './provider-events.ts';
 import { askReadiness } from './readiness.ts';
 import { settle } from './settle.ts';
-import { selectNotReady, touchNotReady } from './store.ts';
+import { existsElsewhere, selectNotReady, touchNotReady } from './store.ts';
 
 /** Providers review accounts within days; an event that got lost costs an hour at most. */
 const SWEEP_INTERVAL_MS = 3_600_000;
@@ -47,7 +47,14 @@ export function createAccounts(deps: AccountsDeps): Accounts {
 
   return {
     readiness: (...input) => askReadiness(deps, ...input),
-    admit: (tx, arrival) => admit(connections, tx, arrival),
+    async admit(tx, arrival) {
+      const admission = await admit(connections, tx, arrival);
+      const { environmentId, accountId, integration } = arrival;
+      const isElsewhere =
+        accountId !== undefined &&
+        (await existsElsewhere(tx, { environmentId, provider: integration.provider.name, accountId }));
+      return { ...admission, note: isElsewhere ? elsewhereNote(integration.provider) : undefined };
+    },
     settle: (tx, input) => settle(deps, tx, input),
     async refused({ environmentId, integration, connectionId, accountId }, credential, reconnect) {
       await db.transaction(async (tx) => {

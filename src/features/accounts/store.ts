@@ -40,6 +40,21 @@ export async function selectAccounts(
   );
 }
 
+/** True when another environment has a living connection to the account. */
+export async function existsElsewhere(
+  sql: Sql,
+  account: { environmentId: number; provider: string; accountId: string },
+): Promise<boolean> {
+  const rows = await sql.query(
+    `SELECT 1 FROM integration i
+     JOIN connection c ON c.environment_id = i.environment_id AND c.integration_id = i.id AND c.account_id = $3
+       AND c.deleted_at IS NULL
+     WHERE i.provider = $2 AND i.environment_id <> $1 LIMIT 1`,
+    [account.environmentId, account.provider, account.accountId],
+  );
+  return rows.length > 0;
+}
+
 export interface MemberRow {
   integration_id: number;
   connection_id: string;

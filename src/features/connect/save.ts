@@ -81,7 +81,13 @@ export async function saveConnection(
       environmentId: environment.id,
       type: 'auth',
       connectionId: connection.id,
-      payload: { ...authEvent(attempt, connection.connectionId), operation, success: true, tags: connection.tags },
+      payload: {
+        ...authEvent(attempt, connection.connectionId),
+        operation,
+        success: true,
+        tags: connection.tags,
+        ...(admission.note !== undefined && { accountNote: admission.note }),
+      },
     });
     if (operation === 'creation') await deps.events?.created(tx, connection);
     return { connection, operation };
