@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { benchActions } from './actions.ts';
 import { benchConnections } from './connections.ts';
+import { benchDeliveries } from './deliveries.ts';
 import { benchGrowth } from './growth.ts';
 import { benchProxy } from './proxy.ts';
 import { benchRecords } from './records.ts';
@@ -19,6 +20,7 @@ const benches: Record<string, (args: string[]) => Promise<Report>> = {
   actions: benchActions,
   sync: benchSync,
   webhooks: benchWebhooks,
+  deliveries: benchDeliveries,
 };
 
 const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [options] [--json file]
@@ -29,7 +31,8 @@ const USAGE = `Usage: npm run bench -- [${Object.keys(benches).join(' | ')}] [op
   records      --records 100000 --max 1000000          saving and paging records beside raw upserts and COPY
   actions      --seconds 2 --rounds 3    an action that returns a constant beside two commits
   sync         --records 100000 --rounds 2 --schedules 100000 --idle 20   whole syncs, and schedules that wait
-  webhooks     --seconds 2 --rounds 3    webhooks stored before they are answered beside single-row commits`;
+  webhooks     --seconds 2 --rounds 3    webhooks stored before they are answered beside single-row commits
+  deliveries   --events 50000 --down 10000   a backlog of events, and an endpoint that is down for three days`;
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);

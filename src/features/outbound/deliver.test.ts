@@ -81,7 +81,9 @@ describe('an event', () => {
     );
     await stage.tell('async_action', { connectionId: 'c', payload: { id: '1', statusUrl: '/action/1' } }, connection);
     await stage.tell('connection.state', { state: 'needs_reauth', reason: 'revoked' }, connection);
-    const [auth, action, state] = (await sent()).map(bodyOf);
+    const [auth, action, state, broken] = (await sent()).map(bodyOf);
+    // Apps that know the contract only are told in its words.
+    expect(broken).toMatchObject({ type: 'auth', operation: 'refresh', success: false, error: { type: 'revoked' } });
     expect(auth).toEqual({
       authMode: 'OAUTH2',
       connectionId: connection.connectionId,
@@ -213,11 +215,11 @@ describe('who is told', () => {
     await endpoints.changeSettings(stage.environmentId, { primaryUrl: `${stage.sink.url}/one` });
     await add({ path: '/all' });
     await add({ path: '/feed', kinds: ['records.changed'] });
-    for (const kind of ['async_action', 'connection.state', 'records.changed']) await stage.tell(kind, {}, connection);
+    for (const kind of ['async_action', 'account.ready', 'records.changed']) await stage.tell(kind, {}, connection);
     const paths = (await sent()).map((got) => [got.path, bodyOf(got).type as string].join(' '));
     expect(paths.toSorted()).toEqual([
+      '/all account.ready',
       '/all async_action',
-      '/all connection.state',
       '/feed records.changed',
       '/one async_action',
     ]);

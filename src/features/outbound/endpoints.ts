@@ -1,6 +1,6 @@
 /** Endpoints as people manage them. */
 import { randomId } from '../../base/ids.ts';
-import type { Sql } from '../../platform/postgres/index.ts';
+import { isUniqueViolation, type Sql } from '../../platform/postgres/index.ts';
 import { CONTRACT_KINDS } from './kinds.ts';
 import { DEFAULT_SETTINGS } from './audience.ts';
 import { outboundErrors } from './errors.ts';
@@ -95,7 +95,9 @@ export function createEndpoints(deps: OutboundDeps, wake: () => void): Endpoints
   async function change(environmentId: number, id: string, values: EndpointChange): Promise<Endpoint> {
     if (values.url !== undefined) await upstream.check(new URL(values.url));
     const row = await db.transaction(async (tx) => {
-      const updated = await updateEndpoint(tx, { environmentId, id, ...values });
+      const updated = await updateEndpoint(tx, { environmentId, id, ...values }).catch((error: unknown) => {
+        throw isUniqueViolation(error) ? outboundErrors.fail('endpoint_exists') : error;
+      });
       if (values.enabled === true) await releaseDeliveries(tx, environmentId, id);
       return updated;
     });

@@ -6,7 +6,7 @@ import { eventPlace } from '../connections/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import { audienceOf, DEFAULT_SETTINGS, isWanted } from './audience.ts';
 import { bodyOf, type EventFacts } from './body.ts';
-import { writeFeed } from './feed.ts';
+import { writeDerived } from './derived.ts';
 import type { Endpoint, OutboundDeps } from './model.ts';
 import { newSecret, sealSecret } from './secrets.ts';
 import {
@@ -83,7 +83,7 @@ async function whoIsTold(
   const overrides = await overridesOf(deps, tx, environmentId, rows);
   const endpoints = (await selectEndpoints(tx, environmentId)).map(toEndpoint);
   if (endpoints.length === 0 && overrides.size === 0) return [];
-  await writeFeed(deps, tx, rows, endpoints);
+  await writeDerived(deps, tx, rows, endpoints);
   const all = [...endpoints, ...overrides.values()];
   const settings = (await selectSettings(tx, environmentId)) ?? DEFAULT_SETTINGS;
   const told: Told[] = [];

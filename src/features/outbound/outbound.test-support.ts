@@ -71,8 +71,12 @@ export interface Stage {
   newOutbound(more?: Partial<OutboundDeps>): Outbound;
   newConnection(more?: { webhookUrlOverride?: string; accountId?: string }): Promise<Connection>;
   tell(type: string, payload: object, of?: Connection, providerHeaders?: Record<string, string>): Promise<void>;
+  /** Many events of a connection in one statement. */
+  tellMany(of: Connection, count: number): Promise<void>;
   /** The one delivery there is, or the newest. */
   delivery(): Promise<DeliveryRow>;
+  /** How many deliveries are in which state. */
+  states(): Promise<Record<string, number>>;
   /** Moves time to the next try of that delivery and sends. Resolves to how long it had to wait. */
   nextTry(): Promise<number>;
   /** No endpoint, no event, no shift, two sinks that take everything. */
@@ -139,6 +143,19 @@ export async function startStage(): Promise<Stage> {
         ...(of && { connectionId: of.id }),
         ...(providerHeaders && { providerHeaders }),
       }),
+    async tellMany(of, count) {
+      await core.db.query(
+        `INSERT INTO event (environment_id, type, connection_id, payload)
+         SELECT $1, 'sync', $2, jsonb_build_object('success', true, 'n', n) FROM generate_series(1, $3::int) n`,
+        [environmentId, of.id, count],
+      );
+    },
+    async states() {
+      const rows = await core.db.query<{ state: string; count: number }>(
+        'SELECT state, count(*)::int AS count FROM delivery GROUP BY 1',
+      );
+      return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+    },
     async delivery() {
       const [row] = await core.db.query<DeliveryRow>(
         `SELECT id, state, step, attempts, last_status, last_error, (extract(epoch FROM next_attempt_at

@@ -27,22 +27,6 @@ const endpointOf = (id: string) => stage.outbound.endpoints.get(stage.environmen
 
 const tell = (kind = 'auth', payload: object = { operation: 'override' }) => stage.tell(kind, payload, connection);
 
-/** Many events in one statement. */
-async function tellMany(count: number): Promise<void> {
-  await stage.core.db.query(
-    `INSERT INTO event (environment_id, type, connection_id, payload)
-     SELECT $1, 'sync', $2, jsonb_build_object('success', true, 'n', n) FROM generate_series(1, $3::int) n`,
-    [stage.environmentId, connection.id, count],
-  );
-}
-
-async function statesOf(): Promise<Record<string, number>> {
-  const rows = await stage.core.db.query<{ state: string; count: number }>(
-    'SELECT state, count(*)::int AS count FROM delivery GROUP BY 1',
-  );
-  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
-}
-
 describe('a delivery that is not taken', () => {
   it('is tried 14 times by the schedule, under one id with one body, and then the app is told elsewhere', async () => {
     const endpoint = await add();
@@ -160,7 +144,7 @@ describe('an endpoint that fails', () => {
     await stage.outbound.endpoints.change(stage.environmentId, endpoint.id, { enabled: true });
     await stage.outbound.runDry();
     expect(stage.sink.got.length).toBe(tries + 2);
-    expect((await statesOf())['pending']).toBeUndefined();
+    expect((await stage.states())['pending']).toBeUndefined();
   });
 
   it('and answers 410 is disabled at once, and told of once', async () => {
@@ -177,7 +161,7 @@ describe('an endpoint that fails', () => {
     const endpoint = await add();
     await add(stage.other);
     stage.sink.answer = () => ({ status: 500 });
-    await tellMany(40);
+    await stage.tellMany(connection, 40);
     await stage.outbound.runDry();
     const first = stage.sink.got.length;
     // What was under way together when the fifth one failed, and no more.
@@ -194,7 +178,7 @@ describe('an endpoint that fails', () => {
     stage.shiftMs += CIRCUIT_MAX_MS + 1_000;
     await stage.outbound.runDry();
     // It has failed for more than ten minutes and works again: what was put off for hours comes at once.
-    expect(await statesOf()).toEqual({ delivered: 80 });
+    expect(await stage.states()).toEqual({ delivered: 80 });
     expect(await endpointOf(endpoint.id)).toMatchObject({ failures: 0, failingSince: undefined, openUntil: undefined });
   });
 
@@ -205,7 +189,7 @@ describe('an endpoint that fails', () => {
     await add(stage.other, ['async_action']);
     stage.sink.answer = () => ({ status: 503 });
     for (let hour = 0; hour < 72; hour += 1) {
-      await tellMany(perHour);
+      await stage.tellMany(connection, perHour);
       await tell('async_action', {});
       await stage.outbound.runDry();
       // Whatever waits elsewhere: each hour's event is there within the hour.
@@ -217,7 +201,7 @@ describe('an endpoint that fails', () => {
     stage.sink.got.length = 0;
     stage.sink.answer = () => ({ status: 200 });
     await stage.outbound.runDry();
-    expect(await statesOf()).toEqual({ delivered: 72 * perHour + 72 });
+    expect(await stage.states()).toEqual({ delivered: 72 * perHour + 72 });
     const sequences = stage.sink.got.map(({ headers }) => Number(headers['x-hawser-sequence']));
     expect(new Set(sequences).size).toBe(72 * perHour);
     // In their order, but for those that are under way together.
@@ -229,191 +213,4 @@ describe('an endpoint that fails', () => {
     });
     expect(late).toEqual([]);
   });
-});
-
-describe('fault 23: an event that cannot be sent', () => {
-  it('fault 23: does not stop those behind it, whether its body cannot be written or cannot be read', async () => {
-    await add();
-    await tell('connection.state', { n: 1 });
-    // Sealed for another row: no key opens it here.
-    const sealed = await stage.core.node.environments.vault.seal(
-      { environmentId: stage.environmentId, table: 'event', row: 'another', column: 'sealed' },
-      '{}',
-    );
-    await stage.core.db.query(
-      `INSERT INTO event (environment_id, type, connection_id, payload, sealed) VALUES ($1, 'forward', $2, '{}', $3)`,
-      [stage.environmentId, connection.id, sealed],
-    );
-    await tell('connection.state', { n: 2 });
-    await stage.outbound.runDry();
-    expect(stage.sink.got.map((got) => bodyOf(got).data.n as number)).toEqual([1, 2]);
-    expect(await statesOf()).toEqual({ delivered: 2, parked: 1 });
-    const [parked] = await stage.outbound.deliveries.list(
-      { environmentId: stage.environmentId, failing: true },
-      { limit: 5 },
-    );
-    expect(parked).toMatchObject({ state: 'parked', lastError: 'unreadable_event' });
-    await expect(stage.outbound.deliveries.replay(stage.environmentId, parked?.id as number)).rejects.toMatchObject({
-      code: 'delivery_parked',
-    });
-  });
-
-  it('fault 23: that ends five nodes in a row is put aside, and can be sent again by hand', async () => {
-    await add();
-    await tell();
-    await stage.outbound.runDry();
-    const { id } = await stage.delivery();
-    await stage.core.db.query(
-      `UPDATE delivery SET state = 'pending', lost = 5, lease_owner = 'gone', finished_at = NULL,
-         next_attempt_at = now() - interval '1 second'`,
-    );
-    await tell();
-    await stage.outbound.runDry();
-    expect(await statesOf()).toEqual({ delivered: 1, parked: 1 });
-    expect(stage.sink.got).toHaveLength(2);
-    await stage.outbound.deliveries.replay(stage.environmentId, id);
-    await stage.outbound.runDry();
-    expect(await statesOf()).toEqual({ delivered: 2 });
-  });
-});
-
-describe('two nodes', () => {
-  it('send each delivery once, in halves; what a dead one had taken comes when its lease has ended', async () => {
-    await add();
-    const [a, b] = [stage.newOutbound({ nodeId: 'node-a' }), stage.newOutbound({ nodeId: 'node-b' })];
-    await tellMany(300);
-    await Promise.all([a.runDry(), b.runDry()]);
-    expect(stage.sink.got).toHaveLength(300);
-    expect(new Set(stage.sink.got.map(({ headers }) => headers['webhook-id'])).size).toBe(300);
-    stage.sink.got.length = 0;
-    await tell();
-    // Taken by a node that is gone.
-    await stage.core.db.query('UPDATE event SET is_handled = is_handled');
-    stage.sink.answer = () => ({ status: 500 });
-    await a.runDry();
-    await stage.core.db.query(
-      `UPDATE delivery SET lease_owner = 'gone', lease_epoch = lease_epoch + 1,
-         next_attempt_at = statement_timestamp() + interval '60 seconds' WHERE state = 'pending'`,
-    );
-    stage.sink.answer = () => ({ status: 200 });
-    await b.runDry();
-    expect(stage.sink.got).toHaveLength(1);
-    stage.shiftMs += 61_000;
-    await Promise.all([a.runDry(), b.runDry()]);
-    expect(stage.sink.got).toHaveLength(2);
-    expect(await stage.delivery()).toMatchObject({ state: 'delivered', attempts: 2 });
-  });
-
-  it('one that was away for longer than its lease moves nothing: its try is kept, the other’s result stands', async () => {
-    await add();
-    const [a, b] = [stage.newOutbound({ nodeId: 'node-a' }), stage.newOutbound({ nodeId: 'node-b' })];
-    let free = (): void => undefined;
-    const asked = new Promise<void>((arrived) => {
-      stage.sink.answer = () => {
-        arrived();
-        return new Promise((resolve) => (free = () => resolve({ status: 500 })));
-      };
-    });
-    await tell();
-    const slow = a.runDry();
-    await asked;
-    stage.shiftMs += 61_000;
-    stage.sink.answer = () => ({ status: 200 });
-    await b.runDry();
-    free();
-    await slow;
-    const { id } = await stage.delivery();
-    const { delivery, attempts } = await stage.outbound.deliveries.get(stage.environmentId, id);
-    expect(delivery).toMatchObject({ state: 'delivered', lastStatus: 200 });
-    expect(attempts.map(({ status }) => status)).toEqual([200, 500]);
-  });
-});
-
-describe('abuse 33: duplicates and a wrong order', () => {
-  it('abuse 33: an app that keeps the highest number of each connection ends with the truth', async () => {
-    await add();
-    const customers = [connection, await stage.newConnection(), await stage.newConnection()];
-    const truth = new Map<string, number>();
-    const seen = new Map<string, { sequence: number; n: number }>();
-    let calls = 0;
-    stage.sink.answer = (got) => {
-      const { connectionId, sequence, data } = bodyOf(got) as {
-        connectionId: string;
-        sequence: number;
-        data: { n: number };
-      };
-      if (sequence > (seen.get(connectionId)?.sequence ?? 0)) seen.set(connectionId, { sequence, n: data.n });
-      calls += 1;
-      // It has taken every third one and says it has not.
-      return { status: calls % 3 === 0 ? 500 : 200 };
-    };
-    for (let n = 0; n < 150; n += 1) {
-      const customer = customers[(n * 7) % customers.length] as Connection;
-      truth.set(customer.connectionId, n);
-      await stage.tell('connection.state', { n }, customer);
-      if (n % 50 === 49) await stage.outbound.runDry();
-    }
-    for (let rounds = 0; (await statesOf())['pending'] !== undefined; rounds += 1) {
-      expect(rounds).toBeLessThan(30);
-      stage.shiftMs += HOUR_MS;
-      await stage.outbound.runDry();
-    }
-    expect(calls).toBeGreaterThan(150);
-    expect(new Set(stage.sink.got.map(({ headers }) => headers['webhook-id'])).size).toBe(150);
-    expect(Object.fromEntries([...seen].map(([id, { n }]) => [id, n]))).toEqual(Object.fromEntries(truth));
-  });
-});
-
-describe('sending again', () => {
-  it('one, or what a filter names, under the same id and with the same bytes', async () => {
-    await add();
-    await tellMany(5);
-    await stage.core.db.query(`UPDATE event SET created_at = created_at - interval '1 minute'`);
-    await tell();
-    await stage.outbound.runDry();
-    const before = new Set(stage.sink.got.map(({ headers, body }) => `${headers['webhook-id'] as string} ${body}`));
-    const { deliveries } = stage.outbound;
-    const { environmentId } = stage;
-    const [newest] = await deliveries.list({ environmentId }, { limit: 1 });
-    await deliveries.replay(environmentId, newest?.id as number);
-    await stage.outbound.runDry();
-    expect(stage.sink.got).toHaveLength(7);
-    expect(await deliveries.replayAll({ environmentId, kind: 'sync' })).toBe(5);
-    await stage.outbound.runDry();
-    expect(stage.sink.got).toHaveLength(12);
-    const since = newest?.occurredAt as Date;
-    expect(await deliveries.replayAll({ environmentId, since, connectionId: connection.connectionId })).toBe(1);
-    expect(await deliveries.replayAll({ environmentId, until: new Date(0) })).toBe(0);
-    await stage.outbound.runDry();
-    expect(new Set(stage.sink.got.map(({ headers, body }) => `${headers['webhook-id'] as string} ${body}`))).toEqual(
-      before,
-    );
-    expect((await deliveries.get(environmentId, newest?.id as number)).attempts).toHaveLength(3);
-  });
-
-  it('is possible for 30 days; then events, deliveries and tries are gone', async () => {
-    await add();
-    await tell();
-    await tell();
-    await stage.outbound.runDry();
-    await stage.core.db.query(
-      `UPDATE event SET created_at = now() - interval '31 days' WHERE id = (SELECT min(id) FROM event)`,
-    );
-    await stage.outbound.sweep();
-    for (const table of ['event', 'delivery', 'delivery_attempt']) {
-      expect([table, (await stage.core.db.query(`SELECT 1 FROM ${table}`)).length]).toEqual([table, 1]);
-    }
-  });
-});
-
-it('fault 29: in quarantine nothing is sent and nothing is lost', async () => {
-  await add();
-  let quarantined = true;
-  const node = stage.newOutbound({ isQuarantined: () => quarantined });
-  await tell();
-  await node.runDry();
-  expect(stage.sink.got).toHaveLength(0);
-  quarantined = false;
-  await node.runDry();
-  expect(stage.sink.got).toHaveLength(1);
 });

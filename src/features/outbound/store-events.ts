@@ -1,4 +1,7 @@
-/** SQL of table `event` as an outbox, and of `event_sequence`. */
+/**
+ * SQL of table `event` as an outbox, and of `event_sequence`. Not prepared by name, for the reason that `store-queue.ts`
+ * tells.
+ */
 import type { Sql } from '../../platform/postgres/index.ts';
 
 /** First key of the advisory lock that lets one node at a time make the deliveries of an environment. */
@@ -34,7 +37,6 @@ export async function selectNewEnvironments(sql: Sql): Promise<number[]> {
        FROM fresh WHERE fresh.environment_id IS NOT NULL)
      SELECT environment_id FROM fresh WHERE environment_id IS NOT NULL`,
     [],
-    'event-new-environments',
   );
   return rows.map((row) => row.environment_id);
 }
@@ -68,7 +70,6 @@ export async function selectNewEvents(
      WHERE first.bytes <= $3 OR first.place = 1
      ORDER BY e.id`,
     [environmentId, options.limit, options.bytes],
-    'event-new',
   );
 }
 
@@ -84,7 +85,6 @@ export async function takeSequences(
      ON CONFLICT (environment_id, connection_id) DO UPDATE SET last = s.last + excluded.last
      RETURNING s.connection_id, s.last`,
     [environmentId, [...counts.keys()], [...counts.values()]],
-    'event-sequences',
   );
   return new Map(rows.map((row) => [row.connection_id, row.last - (counts.get(row.connection_id) ?? 0)]));
 }
@@ -109,7 +109,6 @@ export async function markHandled(tx: Sql, environmentId: number, events: readon
       events.map(({ sequence }) => sequence ?? null),
       events.map(({ parkedReason }) => parkedReason ?? null),
     ],
-    'event-handled',
   );
 }
 
@@ -133,7 +132,6 @@ export async function insertDeliveries(
       deliveries.map(({ parked }) => parked),
       shiftMs,
     ],
-    'delivery-insert',
   );
 }
 

@@ -29,7 +29,6 @@ export async function pullForward(sql: Sql, endpoint: Place): Promise<void> {
     `UPDATE delivery SET next_attempt_at = created_at, step = greatest(step - 1, 0)
      WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND lease_owner IS NULL AND attempts > 0`,
     [endpoint.environmentId, endpoint.id],
-    'delivery-pull-forward',
   );
 }
 

@@ -1,5 +1,6 @@
 /**
  * SQL of table `delivery` as a queue, and of `delivery_attempt`. Times are the database's, moved by `shiftMs` in tests.
+ * Not prepared by name: a plan that was made while the tables were small reads them whole when they are large.
  */
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { DeliveryState } from './model.ts';
@@ -35,7 +36,6 @@ export async function selectDueEndpoints(sql: Sql, shiftMs: number): Promise<Due
      WHERE hop.next_attempt_at <= ${NOW(1)} AND e.state = 'enabled'
        AND (e.open_until IS NULL OR e.open_until <= ${NOW(1)})`,
     [shiftMs],
-    'delivery-due-endpoints',
   );
 }
 
@@ -49,7 +49,6 @@ export async function takeProbe(
     `UPDATE endpoint SET open_until = ${NOW(4)} + $3::float8 * interval '1 millisecond'
      WHERE environment_id = $1 AND id = $2 AND open_until <= ${NOW(4)} RETURNING 1`,
     [endpoint.environmentId, endpoint.id, options.leaseMs, options.shiftMs],
-    'delivery-probe',
   );
   return rows.length > 0;
 }
@@ -94,7 +93,6 @@ export async function claimDeliveries(
      RETURNING d.id, d.lease_epoch, d.step, d.attempts, d.lost, e.type, e.uuid, e.sealed, e.sequence,
        e.created_at AS occurred_at, e.provider_headers, due.next_attempt_at::text AS due_at, due.place`,
     [claim.environmentId, claim.endpointId, claim.owner, claim.leaseMs, claim.limit, claim.shiftMs],
-    'delivery-claim',
   );
   return rows.toSorted((left, right) => left.place - right.place);
 }
@@ -111,7 +109,6 @@ export async function releaseClaims(
      WHERE d.environment_id = $1 AND d.id = r.id AND d.lease_epoch = r.epoch AND d.state = 'pending'
        AND d.lease_owner IS NOT NULL`,
     [environmentId, claims.map(({ id }) => id), claims.map((one) => one.lease_epoch), claims.map((one) => one.due_at)],
-    'delivery-release',
   );
 }
 
@@ -168,6 +165,5 @@ export async function storeResults(sql: Sql, results: readonly Result[], shiftMs
       results.map((one) => one.answerSealed ?? null),
       shiftMs,
     ],
-    'delivery-results',
   );
 }
