@@ -46,6 +46,9 @@ CREATE INDEX inbound_event_parked ON inbound_event (environment_id, integration_
 -- Rows come in this order and go in it.
 CREATE INDEX inbound_event_received ON inbound_event USING brin (received_at);
 
+-- Events name connections by what was learned on connect: tenant, shop, installation.
+CREATE INDEX connection_by_config ON connection USING gin (connection_config jsonb_path_ops) WHERE deleted_at IS NULL;
+
 -- A connection that comes or changes may be the one that parked events are about: nodes look again at once.
 CREATE FUNCTION hawser_wake_parked() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

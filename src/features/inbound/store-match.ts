@@ -41,15 +41,19 @@ export async function matchPublicId(sql: Sql, place: MatchPlace, connectionId: s
   );
 }
 
+/** By the index over whole configs: the value is text there, or a number. */
 export async function matchConfig(
   sql: Sql,
   place: MatchPlace,
   name: string,
   value: string,
 ): Promise<MatchedConnection[]> {
+  const asText = JSON.stringify({ [name]: value });
+  const isNumber = /^(?:0|[1-9][0-9]{0,14})$/.test(value);
   return sql.query(
-    `SELECT ${COLUMNS} FROM connection c WHERE ${LIVING} AND c.connection_config ->> $3::text = $4 ORDER BY c.id`,
-    [...keyOf(place), name, value],
+    `SELECT ${COLUMNS} FROM connection c
+     WHERE ${LIVING} AND (c.connection_config @> $3::jsonb OR c.connection_config @> $4::jsonb) ORDER BY c.id`,
+    [...keyOf(place), asText, isNumber ? JSON.stringify({ [name]: Number(value) }) : asText],
     'inbound-by-config',
   );
 }
