@@ -120,7 +120,7 @@ describe('readiness', () => {
       await becomes(connectionId, 'active');
       expect(await told(connectionId)).toEqual(['auth', 'connection.state active', 'account.ready']);
       // The provider itself answers again.
-      expect((await order(connectionId)).status).not.toBe(409);
+      await soon(async () => (await order(connectionId)).status).not.toBe(409);
     },
   );
 
