@@ -87,6 +87,7 @@ CREATE TABLE delivery (
   CHECK ((state = 'pending') = (next_attempt_at IS NOT NULL))
 );
 CREATE INDEX delivery_due ON delivery (environment_id, endpoint_id, next_attempt_at, id) WHERE state = 'pending';
+CREATE INDEX delivery_endpoint ON delivery (environment_id, endpoint_id, id DESC);
 CREATE INDEX delivery_failed ON delivery (environment_id, id DESC) WHERE state IN ('failed', 'parked');
 
 -- One try. The epoch is that of the lease: a result that is written twice is there once.

@@ -2,22 +2,18 @@
 import { Nango } from '@nangohq/node';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Connection } from '../connections/index.ts';
 import { KINDS } from './index.ts';
-import { bodyOf, startStage, type Got, type Stage } from './outbound.test-support.ts';
+import { bodyOf, useStage, type Got, type Stage } from './outbound.test-support.ts';
 
 let stage: Stage;
 let connection: Connection;
 
-beforeAll(async () => {
-  stage = await startStage();
-  connection = await stage.newConnection();
+useStage((made, its) => {
+  stage = made;
+  connection = its;
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.clean());
 
 const add = (more: { kinds?: string[]; path?: string } = {}) =>
   stage.outbound.endpoints.add(stage.environmentId, { url: `${stage.sink.url}${more.path ?? '/'}`, kinds: more.kinds });

@@ -25,17 +25,21 @@ const BATCH_MAX = 200;
 /** Sealed payloads taken into memory at a time; one webhook may have 1 MiB. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Makes the deliveries of one batch of new events of each environment. Resolves to how many events were dealt with. */
+/**
+ * Makes the deliveries of one batch of new events of each environment. Resolves to how many events were dealt with.
+ * Errors: the first one of an environment, once the others are done.
+ */
 export async function fanOut(deps: OutboundDeps): Promise<number> {
   let handled = 0;
+  let failure: unknown;
   for (const environmentId of await selectNewEnvironments(deps.db)) {
     try {
       handled += await deps.db.transaction((tx) => fanOutBatch(deps, tx, environmentId));
     } catch (error) {
-      // The others go on; this one is tried again at the next look.
-      deps.log.warn('no deliveries could be made', { environment: environmentId, error: errorText(error) });
+      failure ??= error; // the others go on; this one is tried again at the next look
     }
   }
+  if (failure !== undefined) throw failure;
   return handled;
 }
 

@@ -1,6 +1,7 @@
 /** An app that is told things: a server that keeps what it got and answers as it is asked to; and a node that tells it. */
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { anIntegration, buildCore, type Core } from '../../../test/support/build.ts';
 import { silentLog } from '../../base/log.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -94,7 +95,7 @@ export interface DeliveryRow {
   wait_ms: number | null;
 }
 
-export async function startStage(): Promise<Stage> {
+async function startStage(): Promise<Stage> {
   const [sink, other] = [await startSink(), await startSink()];
   const core = await buildCore({ allow: [sink.pair, other.pair] });
   const environmentId = core.environment.id;
@@ -191,6 +192,17 @@ export async function startStage(): Promise<Stage> {
   };
   let made: Outbound | undefined;
   return stage;
+}
+
+/** A stage of the test file's own with one connection, clean before each test; `keep` gets them once they are there. */
+export function useStage(keep: (stage: Stage, connection: Connection) => void): void {
+  let stage: Stage | undefined;
+  beforeAll(async () => {
+    stage = await startStage();
+    keep(stage, await stage.newConnection());
+  });
+  afterAll(() => stage?.close());
+  beforeEach(() => stage?.clean());
 }
 
 /** The body of a request of the sink. */

@@ -43,6 +43,7 @@ export function createPump(deps: OutboundDeps): Pump {
   let isCut = false;
   let passing: Promise<number> | undefined;
   let again = false;
+  let isTroubled = false;
 
   function wake(): void {
     if (stopped) return;
@@ -51,8 +52,14 @@ export function createPump(deps: OutboundDeps): Pump {
       return;
     }
     passing = pass()
+      .then((begun) => {
+        isTroubled = false;
+        return begun;
+      })
       .catch((error: unknown) => {
-        log.warn('no deliveries could be taken up; trying again', { error: errorText(error) });
+        // Several looks a second fail together: the first one says so.
+        if (!isTroubled) log.warn('events cannot be sent at the moment; trying again', { error: errorText(error) });
+        isTroubled = true;
         return 0;
       })
       .finally(() => {
@@ -66,10 +73,16 @@ export function createPump(deps: OutboundDeps): Pump {
   /** Resolves to how much was begun. */
   async function pass(): Promise<number> {
     if (deps.isQuarantined()) return 0;
-    const handled = await fanOut(deps);
+    let failure: unknown;
+    const handled = await fanOut(deps).catch((error: unknown) => {
+      failure = error; // what is due goes out all the same
+      return 0;
+    });
     // There may be more: what is due has its turn in between.
     if (handled > 0) again = true;
-    return handled + (await fill());
+    const taken = await fill();
+    if (failure !== undefined) throw failure;
+    return handled + taken;
   }
 
   async function fill(): Promise<number> {

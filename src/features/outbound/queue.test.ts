@@ -1,7 +1,7 @@
 /** What is under way and what waits: events that cannot be sent, two nodes, sending again, a long queue. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Connection } from '../connections/index.ts';
-import { bodyOf, startStage, type Stage } from './outbound.test-support.ts';
+import { bodyOf, useStage, type Stage } from './outbound.test-support.ts';
 import { claimDeliveries, selectDueEndpoints } from './store-queue.ts';
 
 const HOUR_MS = 3_600_000;
@@ -9,14 +9,10 @@ const HOUR_MS = 3_600_000;
 let stage: Stage;
 let connection: Connection;
 
-beforeAll(async () => {
-  stage = await startStage();
-  connection = await stage.newConnection();
+useStage((made, its) => {
+  stage = made;
+  connection = its;
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.clean());
 
 const add = async () =>
   (await stage.outbound.endpoints.add(stage.environmentId, { url: `${stage.sink.url}/` })).endpoint;

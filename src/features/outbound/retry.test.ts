@@ -1,9 +1,9 @@
 /** What happens when an endpoint does not take what it is sent. Time is moved, never waited for. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../platform/clock.ts';
 import type { Connection } from '../connections/index.ts';
 import { ATTEMPT_TIMEOUT_MS, CIRCUIT_MAX_MS, SCHEDULE_MS } from './limits.ts';
-import { bodyOf, startStage, type Sink, type Stage } from './outbound.test-support.ts';
+import { bodyOf, useStage, type Sink, type Stage } from './outbound.test-support.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -11,14 +11,10 @@ const DAY_MS = 24 * HOUR_MS;
 let stage: Stage;
 let connection: Connection;
 
-beforeAll(async () => {
-  stage = await startStage();
-  connection = await stage.newConnection();
+useStage((made, its) => {
+  stage = made;
+  connection = its;
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.clean());
 
 const add = async (sink: Sink = stage.sink, kinds?: string[]) =>
   (await stage.outbound.endpoints.add(stage.environmentId, { url: `${sink.url}/`, kinds })).endpoint;

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { openClient, withServerOptions, type Client } from '../client.ts';
+import { withServerOptions } from '../client.ts';
 import type { Output } from '../index.ts';
 import { tableText } from '../table.ts';
+import { using } from './runs.ts';
 
 interface Options {
   environment: string;
@@ -214,12 +215,3 @@ function lineOf(one: WireDelivery): string {
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
-
-async function using(options: Options, work: (client: Client) => Promise<void>): Promise<void> {
-  const client = await openClient(options.environment);
-  try {
-    await work(client);
-  } finally {
-    await client.close();
-  }
-}

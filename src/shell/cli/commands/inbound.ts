@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { openClient, withServerOptions, type Client } from '../client.ts';
+import { withServerOptions } from '../client.ts';
 import type { Output } from '../index.ts';
+import { using } from './runs.ts';
 
 /** An inbound event as the API tells it. */
 export interface WireEvent {
@@ -96,13 +97,4 @@ function filterOf({ integration, state, type, after, before }: Options): Record<
   return Object.fromEntries(
     Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-}
-
-async function using(options: Options, work: (client: Client) => Promise<void>): Promise<void> {
-  const client = await openClient(options.environment);
-  try {
-    await work(client);
-  } finally {
-    await client.close();
-  }
 }
