@@ -9,6 +9,8 @@ import { startTestApp, type TestApp } from '../support/app.ts';
 import { startRelay, type Relay } from '../support/relay.ts';
 
 const SECRET = 'the client secret';
+/** Other work may have the machine. */
+const PATIENT = { timeout: 10_000 };
 let app: TestApp;
 let relay: Relay;
 let throughRelay: Database;
@@ -69,7 +71,7 @@ describe('while the database', () => {
         await release.promise;
       }),
     );
-    await expect.poll(() => throughRelay.listening).toBe(true);
+    await expect.poll(() => throughRelay.listening, PATIENT).toBe(true);
     const before = await count();
     const bodies = Array.from({ length: 50 }, () => newEvent());
     const answers = await Promise.all(bodies.map((body) => send(node.url, body)));
@@ -90,15 +92,15 @@ describe('while the database', () => {
     const refused = await send(node.url, body);
     expect([refused.status, refused.retryAfter]).toEqual([503, '1']);
     relay.restore();
-    await expect.poll(async () => (await send(node.url, newEvent())).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await send(node.url, newEvent())).status, PATIENT).toBe(200);
     const known = await count();
     // The statement arrives, its answer does not.
     relay.onRequest = (bytes) => (bytes.includes('inbound-insert') ? 'cut after' : 'pass');
     const unheard = await send(node.url, body);
     relay.onRequest = undefined;
     expect(unheard.status).toBe(503);
-    await expect.poll(count).toBe(known + 1);
-    await expect.poll(async () => (await send(node.url, body)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(count, PATIENT).toBe(known + 1);
+    await expect.poll(async () => (await send(node.url, body)).status, PATIENT).toBe(200);
     expect(await count()).toBe(known + 1);
     expect(known).toBeGreaterThan(before);
   });
@@ -118,20 +120,20 @@ describe('an event that cannot be handled', () => {
     const other = vi.spyOn(node.services.connections, 'writeEvent').mockImplementation(connections.writeEvent);
     await send(app.url, newEvent({ type: 'poison' }));
     await send(app.url, newEvent({ type: 'neighbour' }));
-    await expect.poll(async () => (await stateOf('neighbour'))?.state).toBe('routed');
+    await expect.poll(async () => (await stateOf('neighbour'))?.state, PATIENT).toBe('routed');
     for (let tries = 1; tries <= 5; tries += 1) {
-      await expect.poll(async () => (await stateOf('poison'))?.error).toBe('internal_error');
+      await expect.poll(async () => (await stateOf('poison'))?.error, PATIENT).toBe('internal_error');
       await app.db.query(
         "UPDATE inbound_event SET due_at = statement_timestamp() WHERE type = 'poison' AND due_at IS NOT NULL",
       );
       await app.services.inbound.work();
     }
-    await expect.poll(() => stateOf('poison')).toMatchObject({ state: 'parked', reason: 'poison', error: 'internal_error', attempts: 5 }); // prettier-ignore
+    await expect.poll(() => stateOf('poison'), PATIENT).toMatchObject({ state: 'parked', reason: 'poison', error: 'internal_error', attempts: 5 }); // prettier-ignore
     broken.mockRestore();
     other.mockRestore();
     const [event] = (await app.api('GET', '/inbound-events?state=parked&type=poison')).body.events;
     expect((await app.api('POST', '/inbound-events/replay', { ids: [event.id] })).body.replayed).toBe(1);
-    await expect.poll(async () => (await stateOf('poison'))?.state).toBe('routed');
+    await expect.poll(async () => (await stateOf('poison'))?.state, PATIENT).toBe('routed');
   });
 });
 
@@ -139,9 +141,7 @@ describe('syncs that subscribe', () => {
   it('are told of their events alone, save records, and the app hears of it', async () => {
     // What came before is dealt with.
     await expect
-      .poll(async () => (await app.db.query("SELECT 1 FROM inbound_event WHERE state = 'received'")).length, {
-        timeout: 10_000,
-      })
+      .poll(async () => (await app.db.query("SELECT 1 FROM inbound_event WHERE state = 'received'")).length, PATIENT)
       .toBe(0);
     const js = `exports.default = { type: 'sync', async exec() {}, async onWebhook(nango, payload) {
       const url = await nango.getWebhookURL();
@@ -173,9 +173,9 @@ describe('syncs that subscribe', () => {
     await send(app.url, newEvent({ data: { object: { id: 'r-77' } } }));
     const headers = { 'provider-config-key': 'checks', 'connection-id': 'c1' };
     const read = async () => (await app.api('GET', '/records?model=Report', undefined, headers)).body.records;
-    await expect.poll(read, { timeout: 10_000 }).toMatchObject([{ id: 'r-77', url: expect.stringMatching(`^http://localhost:\\d+/webhook/${environmentUuid}/checks$`) }]); // prettier-ignore
+    await expect.poll(read, PATIENT).toMatchObject([{ id: 'r-77', url: expect.stringMatching(`^http://localhost:\\d+/webhook/${environmentUuid}/checks$`) }]); // prettier-ignore
     const runs = async () => (await app.api('GET', '/runs')).body.runs;
-    await expect.poll(runs).toMatchObject([{ kind: 'webhook', trigger: 'webhook', function_name: 'reports', state: 'succeeded' }]); // prettier-ignore
+    await expect.poll(runs, PATIENT).toMatchObject([{ kind: 'webhook', trigger: 'webhook', function_name: 'reports', state: 'succeeded' }]); // prettier-ignore
     const told = await app.db.query<{ payload: object }>("SELECT payload FROM event WHERE type = 'sync'");
     expect(told.map(({ payload }) => payload)).toMatchObject([
       { syncName: 'reports', syncType: 'WEBHOOK', responseResults: { added: 1, updated: 0, deleted: 0 } },

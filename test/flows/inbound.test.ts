@@ -24,6 +24,8 @@ beforeAll(async () => {
 afterAll(() => app?.close());
 
 const SECRET = 'the client secret';
+/** Other work may have the machine. */
+const PATIENT = { timeout: 10_000 };
 
 async function need(answer: Promise<{ status: number; text: string }>): Promise<void> {
   const { status, text } = await answer;
@@ -90,7 +92,7 @@ function forwards(): Record<string, unknown>[] {
 async function quiet(): Promise<void> {
   await app.services.inbound.work();
   await expect
-    .poll(async () => (await app.db.query("SELECT 1 FROM inbound_event WHERE state = 'received'")).length)
+    .poll(async () => (await app.db.query("SELECT 1 FROM inbound_event WHERE state = 'received'")).length, PATIENT)
     .toBe(0);
 }
 
@@ -158,7 +160,7 @@ describe('a stored event', () => {
     await quiet();
     expect(await stored(body)).toMatchObject([{ state: 'parked', reason: 'no_match' }]);
     await addConnection('c-late', 'acct-late');
-    await expect.poll(async () => (await stored(body))[0]?.state).toBe('routed');
+    await expect.poll(async () => (await stored(body))[0]?.state, PATIENT).toBe('routed');
     expect(forwards().at(-1)).toMatchObject({ connectionId: 'c-late' });
   });
 
