@@ -166,6 +166,15 @@ async function walk(file: HawserJson, program: Program): Promise<void> {
     const body = { provider, unique_key: unique, integration_config: { base_url: `${echo.url}/api` } };
     expectStatus(await call('POST', '/integrations', { body }), 200);
   }
+  // Every event from here on is signed with it and sent.
+  const endpoint = await call('POST', '/endpoints', {
+    body: { url: `${echo.url}/hooks` },
+    except: ['endpoint secret'],
+  });
+  const made = JSON.parse(endpoint.text) as { data: { id: string; secret: string } };
+  canaries.set('endpoint secret', made.data.secret);
+  await call('POST', `/endpoints/${made.data.id}/test`);
+  await call('GET', '/endpoints');
   await call('GET', '/integrations');
   await call('GET', '/integrations/crm');
   await call('GET', '/integrations/crm?include=credentials', { except: ['client secret'] });
@@ -354,6 +363,8 @@ async function walk(file: HawserJson, program: Program): Promise<void> {
   while ((await fetch(`${file.url}/ready`)).status !== 200) await turns();
   await call('GET', '/connections');
   if (program.child.exitCode !== null) throw new Error('the program ended');
+  await call('GET', '/deliveries?limit=100');
+  await call('GET', '/deliveries/1');
 }
 
 /** The plan is in the report; the secrets are not. */
@@ -380,7 +391,7 @@ describe('abuse 23: canaries', () => {
   });
 
   it('abuse 23: all twelve went through the program, and the provider saw what it needs', () => {
-    expect([...canaries.keys()].filter((name) => name !== 'browser cookie')).toHaveLength(12);
+    expect([...canaries.keys()].filter((name) => name !== 'browser cookie')).toHaveLength(13);
     for (const [name, secret] of canaries) expect([name, (secret ?? '').length >= 20]).toEqual([name, true]);
     const sent = echo.requests.map(({ body, authorization }) => `${new URLSearchParams(body)} ${body} ${authorization}`).join('\n'); // prettier-ignore
     for (const name of ['client secret', 'refresh token', 'code', 'access token', 'API key credential']) {
