@@ -10,6 +10,9 @@ CREATE TRIGGER connection_changed
   AFTER UPDATE OF state, state_reason, connection_config, metadata, deleted_at, integration_id, grant_of OR DELETE
   ON connection FOR EACH ROW EXECUTE FUNCTION hawser_notify_changed('id');
 
+-- Accounts that are asked about every hour.
+CREATE INDEX connection_not_ready ON connection (environment_id, id) WHERE state = 'not_ready' AND deleted_at IS NULL;
+
 -- A provider that tells of a disconnect tells of ours too. Until it has, or a day has passed, keyed hashes of the tokens
 -- tell the echo from a disconnect of the customer.
 ALTER TABLE disconnect_task ADD COLUMN echo_hashes bytea[];

@@ -163,6 +163,7 @@ async function createServices(options: HawserOptions, publicUrl: () => URL) {
     disconnect,
     activity,
     events,
+    isQuarantined,
   });
   const connect = createConnect({
     accounts,

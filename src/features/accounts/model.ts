@@ -16,11 +16,13 @@ export interface AccountsDeps {
   upstream: Pick<Upstream, 'call'>;
   integrations: Pick<IntegrationService, 'byId' | 'list' | 'targetUrl'>;
   connections: Connections;
-  credentials: Pick<Credentials, 'findByToken' | 'forget' | 'live' | 'open' | 'take'>;
+  credentials: Pick<Credentials, 'forget' | 'live' | 'open' | 'take'>;
   disconnect: Pick<Disconnect, 'echoed' | 'enqueue' | 'replaced'>;
   activity: Pick<Activity, 'record'>;
   /** Cancels what runs on a connection. Default: nothing runs. */
   events?: Pick<ConnectionEvents, 'deleted'>;
+  /** True: the database is a restored copy, and no provider is asked. Default: never. */
+  isQuarantined?: () => boolean;
 }
 
 /** What somebody who connects brings. */

@@ -7,12 +7,13 @@ import { admit } from './policy.ts';
 import { becameReady, wasDeauthorized } from './provider-events.ts';
 import { askReadiness } from './readiness.ts';
 import { settle } from './settle.ts';
-import { existsElsewhere, selectNotReady, touchNotReady } from './store.ts';
+import { existsElsewhere, selectNotReady } from './store.ts';
 
 /** Providers review accounts within days; an event that got lost costs an hour at most. */
 const SWEEP_INTERVAL_MS = 3_600_000;
-/** Asked about in one round. */
-const ASKED_MAX = 100;
+/** Asked about in one round: more than any app has at one time. */
+const ASKED_MAX = 10_000;
+const BATCH_MAX = 100;
 
 export function createAccounts(deps: AccountsDeps): Accounts {
   const { db, clock, log, integrations, connections, credentials } = deps;
@@ -29,20 +30,28 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     );
   }
 
-  async function sweep(): Promise<number> {
-    const waiting = await selectNotReady(db, ASKED_MAX);
-    for (const { environment_id: environmentId, id } of waiting) {
+  async function askQuietly(environmentId: number, id: number): Promise<void> {
+    try {
       const connection = await connections.byId(environmentId, id);
-      if (connection === undefined) continue;
-      try {
-        await ask(connection);
-      } catch (error) {
-        if (!isHawserError(error)) throw error;
-        log.warn('an account could not be asked whether it is ready', { connection: id, error: errorText(error) });
-      }
-      await touchNotReady(db, environmentId, id);
+      if (connection !== undefined) await ask(connection);
+    } catch (error) {
+      if (!isHawserError(error)) throw error;
+      log.warn('an account could not be asked whether it is ready', { connection: id, error: errorText(error) });
     }
-    return waiting.length;
+  }
+
+  async function sweep(): Promise<number> {
+    if (deps.isQuarantined?.() === true) return 0;
+    let asked = 0;
+    let last = { environment_id: 0, id: 0 };
+    while (asked < ASKED_MAX) {
+      const waiting = await selectNotReady(db, last, BATCH_MAX);
+      for (const one of waiting) await askQuietly(one.environment_id, one.id);
+      asked += waiting.length;
+      last = waiting.at(-1) ?? last;
+      if (waiting.length < BATCH_MAX) break;
+    }
+    return asked;
   }
 
   return {

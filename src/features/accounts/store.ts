@@ -86,19 +86,16 @@ export async function selectMembers(
   );
 }
 
-/** Accounts that were not ready when we last heard, one connection each; those that waited longest first. */
-export async function selectNotReady(sql: Sql, limit: number): Promise<{ environment_id: number; id: number }[]> {
+/** Connections whose account was not ready when we last heard, after this one. */
+export async function selectNotReady(
+  sql: Sql,
+  after: { environment_id: number; id: number },
+  limit: number,
+): Promise<{ environment_id: number; id: number }[]> {
   return sql.query(
-    `SELECT environment_id, id FROM connection WHERE state = 'not_ready' AND deleted_at IS NULL
-     ORDER BY updated_at LIMIT $1`,
-    [limit],
-  );
-}
-
-/** Puts a connection at the end of the line of those that wait. */
-export async function touchNotReady(sql: Sql, environmentId: number, id: number): Promise<void> {
-  await sql.query(
-    `UPDATE connection SET updated_at = now() WHERE environment_id = $1 AND id = $2 AND state = 'not_ready'`,
-    [environmentId, id],
+    `SELECT environment_id, id FROM connection
+     WHERE state = 'not_ready' AND deleted_at IS NULL AND (environment_id, id) > ($1, $2)
+     ORDER BY environment_id, id LIMIT $3`,
+    [after.environment_id, after.id, limit],
   );
 }
