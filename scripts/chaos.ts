@@ -2,7 +2,7 @@
  * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
  * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
  * With `--functions` it kills them in the middle of syncs, actions and deploys, with `--webhooks` while providers send,
- * with `--deliveries` while the app is told.
+ * with `--deliveries` while the app is told. With `--restarts` the database ends at once every 5 to 10 s while webhooks come.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,10 +17,13 @@ import { createDeliveriesWorld, deliveryTableOf, runDeliveryCampaign } from '../
 import { tableOf } from '../test/chaos/table.ts';
 import { functionTableOf, runFunctionCampaign } from '../test/chaos/functions-campaign.ts';
 import { createFunctionsWorld } from '../test/chaos/functions-world.ts';
+import { startRestartablePostgres } from '../test/chaos/restartable.ts';
 import { createWebhooksWorld, runWebhookCampaign, webhookTableOf } from '../test/chaos/webhooks-campaign.ts';
+import { runRestartCampaign } from '../test/chaos/webhooks-restarts.ts';
 import { createWorld } from '../test/chaos/world.ts';
 
 const ROUNDS_DEFAULT = 60;
+const RESTART_EVERY_MS = [5_000, 10_000] as const;
 
 const { values } = parseArgs({
   options: {
@@ -29,12 +32,18 @@ const { values } = parseArgs({
     functions: { type: 'boolean' },
     webhooks: { type: 'boolean' },
     deliveries: { type: 'boolean' },
+    restarts: { type: 'boolean' },
   },
 });
 const rounds = wholeNumber('--rounds', values.rounds, ROUNDS_DEFAULT);
 const seed = wholeNumber('--seed', values.seed, Math.floor(systemClock.now() % 1_000_000_007));
 process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
-const kinds = { functions: killFunctions, webhooks: killWebhooks, deliveries: killDeliveries };
+const kinds = {
+  functions: killFunctions,
+  webhooks: killWebhooks,
+  deliveries: killDeliveries,
+  restarts: restartDatabase,
+};
 const kind = (Object.keys(kinds) as (keyof typeof kinds)[]).find((name) => values[name] === true);
 const kill = kind === undefined ? killRefreshes : kinds[kind];
 
@@ -110,5 +119,21 @@ async function killDeliveries(databaseUrl: string): Promise<{ table: string; vio
     return { table: deliveryTableOf(campaign), violations: campaign.violations };
   } finally {
     await world.close();
+  }
+}
+
+async function restartDatabase(): Promise<{ table: string; violations: string[] }> {
+  const own = await startRestartablePostgres();
+  const world = await createWebhooksWorld({ databaseUrl: own.url });
+  try {
+    const campaign = await runRestartCampaign(world, own, { restarts: rounds, everyMs: RESTART_EVERY_MS, seed });
+    const { restarts, acknowledged, refused, recoveriesMs } = campaign;
+    const table =
+      `${restarts} restarts, ${acknowledged} events acknowledged, ${refused} tries refused\n` +
+      `taking events again after ${Math.max(...recoveriesMs)} ms at most`;
+    return { table, violations: campaign.violations };
+  } finally {
+    await world.close();
+    await own.close();
   }
 }

@@ -1,43 +1,25 @@
 /** The database ends at once, again and again, while callers write and tokens are refreshed. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { migrate, startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/postgres/index.ts';
-import { migrationsDir } from '../../src/shell/start/platform.ts';
-import { isAlive, scratchDir } from '../support/process.ts';
-import { startRelay, type Relay } from '../support/relay.ts';
 import { until } from './campaign.ts';
 import { settle } from './judge.ts';
 import { STRICT_KINDS } from './providers.ts';
+import { startRestartablePostgres, type RestartablePostgres } from './restartable.ts';
 import { chanceFrom } from './seeded.ts';
+import { createWebhooksWorld } from './webhooks-campaign.ts';
+import { runRestartCampaign } from './webhooks-restarts.ts';
 import { createWorld, type Seat, type Subject, type World } from './world.ts';
 
 const RESTARTS = 3;
 
-let folder: Awaited<ReturnType<typeof scratchDir>>;
-let postgres: EmbeddedPostgres;
-let relay: Relay;
+let postgres: RestartablePostgres;
 let world: World;
 let seats: Seat[];
 let subjects: Subject[];
 
-/** One that writes through, as an operator's does: what it said was committed must be there. */
-async function startPostgres(): Promise<void> {
-  postgres = await startEmbeddedPostgres({ dataDir: folder.path, log: silentLog, clock: systemClock });
-}
-
 beforeAll(async () => {
-  folder = await scratchDir();
-  await startPostgres();
-  await migrate({ url: postgres.url, directory: migrationsDir(), log: silentLog, clock: systemClock });
-  const url = new URL(postgres.url);
-  relay = await startRelay({ host: url.hostname, port: Number(url.port) });
-  url.hostname = '127.0.0.1';
-  url.port = String(relay.port);
-  world = await createWorld({ databaseUrl: url.href, kinds: ['same', 'grace', 'strict', 'family'] });
+  postgres = await startRestartablePostgres();
+  world = await createWorld({ databaseUrl: postgres.url, kinds: ['same', 'grace', 'strict', 'family'] });
   subjects = [];
   for (const kind of world.providers.keys()) subjects.push(await world.connect(kind), await world.connect(kind));
   seats = await Promise.all(['node-a', 'node-b'].map((name) => world.launch(name, { startsPerSecond: 500 })));
@@ -45,21 +27,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await world?.close();
-  await relay?.close();
   await postgres?.close();
-  await folder?.remove();
 });
-
-/** `pg_ctl stop -m immediate`: no checkpoint, no goodbye. Then the same files again. */
-async function restartAtOnce(): Promise<void> {
-  const pid = Number((await readFile(join(postgres.cluster, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-  process.kill(pid, 'SIGQUIT');
-  await until(() => !isAlive(pid));
-  await postgres.close();
-  await startPostgres();
-  const { hostname, port } = new URL(postgres.url);
-  relay.retarget({ host: hostname, port: Number(port) });
-}
 
 describe('fault 16: a database that is restarted -m immediate under load', () => {
   it(`fault 16: ${RESTARTS} times: nothing that was acknowledged is lost, no token either, and every node recovers`, async () => {
@@ -116,7 +85,7 @@ describe('fault 16: a database that is restarted -m immediate under load', () =>
       const before = serial;
       const served = world.front.served.length;
       await until(() => serial > before + 60 && world.front.served.length > served + 3);
-      await restartAtOnce();
+      await postgres.restartAtOnce();
       for (const { node } of seats) {
         const ready = async () => expect((await fetch(`${node.url}/ready`)).status, `${node.name} is ready`).toBe(200);
         await vi.waitFor(ready, { timeout: 60_000, interval: 100 });
@@ -146,5 +115,21 @@ describe('fault 16: a database that is restarted -m immediate under load', () =>
     }
     expect([...used.values()].filter((times) => times > 1)).toEqual([]);
     for (const seat of seats) expect(await world.spooled(seat)).toBe(0);
+  });
+});
+
+describe('fault 16: a database that is restarted -m immediate while webhooks come', () => {
+  it(`fault 16: ${RESTARTS} times: what was answered 2xx is stored and told once, and every node recovers`, async () => {
+    const own = await startRestartablePostgres();
+    const webhooks = await createWebhooksWorld({ databaseUrl: own.url });
+    try {
+      const campaign = await runRestartCampaign(webhooks, own, { restarts: RESTARTS, everyMs: [50, 400], seed: 16 });
+      expect(campaign.violations).toEqual([]);
+      expect(campaign.refused).toBeGreaterThan(0);
+      expect(campaign.acknowledged).toBeGreaterThan(RESTARTS * 5);
+    } finally {
+      await webhooks.close();
+      await own.close();
+    }
   });
 });

@@ -22,7 +22,7 @@ import { chanceFrom } from './seeded.ts';
 const KEY = 'checks';
 const SECRET = 'client secret of the chaos';
 /** Each of them has two connections: an event is told twice, and a kill may come between. */
-const ACCOUNTS = ['acct-a', 'acct-b', 'acct-c'];
+export const ACCOUNTS = ['acct-a', 'acct-b', 'acct-c'];
 const SENDERS = 4;
 /** The provider's patience; then it sends again. */
 const SEND_TIMEOUT_MS = 3_000;
@@ -238,7 +238,7 @@ export async function runWebhookCampaign(
 }
 
 /** What was acknowledged is there once and routed; each connection was told of each of its events exactly once. */
-async function judge(
+export async function judge(
   world: WebhooksWorld,
   acknowledged: ReadonlyMap<string, string>,
   broken: (text: string) => void,
