@@ -1,6 +1,7 @@
 /** What is under way and what waits: events that cannot be sent, two nodes, sending again, a long queue. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Connection } from '../connections/index.ts';
+import { OUTBOUND_LIMITS } from './limits.ts';
 import { bodyOf, useStage, type Stage } from './outbound.test-support.ts';
 import { claimDeliveries, selectDueEndpoints } from './store-queue.ts';
 
@@ -238,6 +239,21 @@ describe('fault 27: a long queue', () => {
        SELECT $1, id, $2, now() - interval '1 hour' FROM e`,
       [stage.environmentId, endpointId, count],
     );
+
+  it('fault 27: a slow endpoint holds its own slots only, and another one gets everything meanwhile', async () => {
+    await add();
+    await stage.outbound.endpoints.add(stage.environmentId, { url: `${stage.other.url}/` });
+    const held: (() => void)[] = [];
+    stage.sink.answer = () => new Promise((resolve) => held.push(() => resolve({ status: 200 })));
+    await stage.tellMany(connection, 40);
+    const running = stage.outbound.runDry();
+    await vi.waitFor(() => expect(stage.other.got).toHaveLength(40), { timeout: 10_000, interval: 10 });
+    expect(held).toHaveLength(OUTBOUND_LIMITS.slotsPerEndpoint);
+    stage.sink.answer = () => ({ status: 200 });
+    for (const free of held) free();
+    await running;
+    expect(await stage.states()).toEqual({ delivered: 80 });
+  });
 
   it('fault 27: taking 32 of 20,000 deliveries reads as few rows as taking 32 of 500', async () => {
     const { id } = await add();

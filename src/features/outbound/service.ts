@@ -12,8 +12,6 @@ const DELETE_BATCH = 2_000;
 export interface Outbound {
   readonly endpoints: Endpoints;
   readonly deliveries: Deliveries;
-  /** Something may be due: looks at once instead of at the next poll. */
-  wake(): void;
   /** Sends everything that is due now, to its end; for tests and benchmarks. */
   runDry(): Promise<void>;
   /** Deletes what is older than it is kept. */
@@ -38,7 +36,6 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   return {
     endpoints,
     deliveries: createDeliveries(deps, pump.wake),
-    wake: pump.wake,
     runDry: pump.runDry,
     sweep,
     tellsUnchanged: async (sql, environmentId) => (await endpoints.settings(sql, environmentId)).onSyncCompletionAlways,
