@@ -8,7 +8,7 @@ import type { EmulatorHandle } from '../../emulators/index.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { beginFlow, sessionToken } from '../support/connect.ts';
 
-const RUNS = 12;
+const RUNS = 8;
 const STEPS_MAX = 12;
 /** A failing run prints its own seed; put it here to see it again. */
 const SEED = 20_261_122;
