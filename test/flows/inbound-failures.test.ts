@@ -85,6 +85,22 @@ describe('while the database', () => {
     expect(await count()).toBe(before + 50);
   });
 
+  it('fault 18: has no room on its disk, webhooks are refused, and taken as soon as it has', async () => {
+    await app.db.query(`CREATE OR REPLACE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`);
+    const trigger = 'disk_full BEFORE INSERT ON inbound_event FOR EACH ROW EXECUTE FUNCTION disk_full()';
+    await app.db.query(`CREATE TRIGGER ${trigger}`);
+    const before = await count();
+    const bodies = Array.from({ length: 10 }, () => newEvent());
+    const refused = await Promise.all(bodies.map((body) => send(node.url, body)));
+    expect(new Set(refused.map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(new Set(['503 1']));
+    expect(await count()).toBe(before);
+    await app.db.query('DROP TRIGGER disk_full ON inbound_event');
+    const again = await Promise.all(bodies.map((body) => send(node.url, body)));
+    expect(new Set(again.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(await count()).toBe(before + 10);
+  });
+
   it('is gone, webhooks are refused; what it has stored without a word is not stored twice', async () => {
     const body = newEvent();
     const before = await count();
