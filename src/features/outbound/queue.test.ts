@@ -256,6 +256,9 @@ describe('fault 27: a long queue', () => {
   });
 
   it('fault 27: taking 32 of 20,000 deliveries reads as few rows as taking 32 of 500', async () => {
+    // The plan must not depend on when the database last looked at the table.
+    await stage.core.db.query('ALTER TABLE delivery SET (autovacuum_enabled = false)');
+    await stage.core.db.query('ALTER TABLE event SET (autovacuum_enabled = false)');
     const { id } = await add();
     await queue(id, 500);
     const few = await rowsRead(id);
