@@ -255,15 +255,24 @@ describe('fault 27: a long queue', () => {
     expect(await stage.states()).toEqual({ delivered: 80 });
   });
 
-  it('fault 27: taking 32 of 20,000 deliveries reads as few rows as taking 32 of 500', async () => {
-    // The plan must not depend on when the database last looked at the table.
-    await stage.core.db.query('ALTER TABLE delivery SET (autovacuum_enabled = false)');
-    await stage.core.db.query('ALTER TABLE event SET (autovacuum_enabled = false)');
-    const { id } = await add();
-    await queue(id, 500);
-    const few = await rowsRead(id);
-    await queue(id, 19_500);
-    expect(few).toBeGreaterThan(32);
-    expect(await rowsRead(id)).toBeLessThanOrEqual(few * 1.5);
-  });
+  it.each([
+    ['that was never analyzed', []],
+    ['of which the database knows the deliveries only', ['delivery']],
+    ['that the database knows well', ['delivery', 'event', 'endpoint']],
+  ])(
+    'fault 27: taking 32 of 20,000 deliveries reads as few rows as taking 32 of 500, in a queue %s',
+    async (_, known) => {
+      const { id } = await add();
+      const analyze = async () => {
+        for (const table of known) await stage.core.db.query(`ANALYZE ${table}`);
+      };
+      await queue(id, 500);
+      await analyze();
+      const few = await rowsRead(id);
+      await queue(id, 19_500);
+      await analyze();
+      expect(few).toBeGreaterThan(32);
+      expect(await rowsRead(id)).toBeLessThanOrEqual(few * 1.5);
+    },
+  );
 });

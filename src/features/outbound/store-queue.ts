@@ -69,7 +69,13 @@ export interface ClaimedDelivery {
   provider_headers: Record<string, unknown> | null;
 }
 
-/** Takes due deliveries of an endpoint, the longest due first; nobody else takes them until `leaseMs` have passed. */
+/**
+ * Takes due deliveries of an endpoint, the longest due first; nobody else takes them until `leaseMs` have passed.
+ *
+ * How many rows `LIMIT $5` leaves the planner guesses from the length of the queue, so every step behind it is written
+ * such that it can only be a look into a primary key: an array for the update, a limited subquery for the event. As
+ * plain joins they are hashed, and each claim reads the whole queue.
+ */
 export async function claimDeliveries(
   sql: Sql,
   claim: {
@@ -81,20 +87,23 @@ export async function claimDeliveries(
     shiftMs: number;
   },
 ): Promise<ClaimedDelivery[]> {
-  const rows = await sql.query<ClaimedDelivery & { place: number }>(
-    `UPDATE delivery d SET lease_owner = $3, lease_epoch = d.lease_epoch + 1, lost = d.lost + 1,
-       next_attempt_at = ${NOW(6)} + $4::float8 * interval '1 millisecond'
-     FROM (SELECT id, event_id, next_attempt_at, row_number() OVER (ORDER BY next_attempt_at, id) AS place FROM (
-             SELECT id, event_id, next_attempt_at FROM delivery
-             WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND next_attempt_at <= ${NOW(6)}
-             ORDER BY next_attempt_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) first) due
-     JOIN event e ON e.environment_id = $1 AND e.id = due.event_id
-     WHERE d.environment_id = $1 AND d.id = due.id
-     RETURNING d.id, d.lease_epoch, d.step, d.attempts, d.lost, e.type, e.uuid, e.sealed, e.sequence,
-       e.created_at AS occurred_at, e.provider_headers, due.next_attempt_at::text AS due_at, due.place`,
+  return sql.query<ClaimedDelivery>(
+    `WITH due AS MATERIALIZED (
+       SELECT id, event_id, next_attempt_at FROM delivery
+       WHERE environment_id = $1 AND endpoint_id = $2 AND state = 'pending' AND next_attempt_at <= ${NOW(6)}
+       ORDER BY next_attempt_at, id LIMIT $5 FOR UPDATE SKIP LOCKED),
+     taken AS (
+       UPDATE delivery d SET lease_owner = $3, lease_epoch = d.lease_epoch + 1, lost = d.lost + 1,
+         next_attempt_at = ${NOW(6)} + $4::float8 * interval '1 millisecond'
+       WHERE d.environment_id = $1 AND d.id = ANY (ARRAY(SELECT id FROM due))
+       RETURNING d.id, d.lease_epoch, d.step, d.attempts, d.lost)
+     SELECT taken.*, e.*, due.next_attempt_at::text AS due_at
+     FROM due JOIN taken ON taken.id = due.id, LATERAL (
+       SELECT type, uuid, sealed, sequence, created_at AS occurred_at, provider_headers FROM event
+       WHERE environment_id = $1 AND id = due.event_id LIMIT 1) e
+     ORDER BY due.next_attempt_at, due.id`,
     [claim.environmentId, claim.endpointId, claim.owner, claim.leaseMs, claim.limit, claim.shiftMs],
   );
-  return rows.toSorted((left, right) => left.place - right.place);
 }
 
 /** Gives back what was taken and not begun, to the place it had. */
