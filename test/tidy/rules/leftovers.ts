@@ -63,7 +63,7 @@ const places: Rule = {
     { 'docs/guide/a.md': 'see /root/notes' },
     { 'scripts/a.sh': 'cat /tmp/scratch/a' },
   ],
-  passes: [{ 'src/base/a.ts': "get('https://api.example.com/home/feed'); join(base, './work/x');" }],
+  passes: [{ 'src/base/a.ts': "get('https://api.example.com/home/feed'); join(base, './mnt/data');" }],
 };
 
 const registries: Rule = {
