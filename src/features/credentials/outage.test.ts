@@ -25,19 +25,7 @@ beforeEach(() => stage.reset());
 /** A minute passes, for the rows and for the nodes. */
 async function minutePasses({ connection }: Subject): Promise<void> {
   passedMs += 60_000;
-  await stage.core.db.query(
-    `UPDATE credential SET next_attempt_at = next_attempt_at - interval '1 minute',
-       last_failure_at = last_failure_at - interval '1 minute', lease_until = lease_until - interval '1 minute'
-     WHERE connection_id = $1`,
-    [connection.id],
-  );
-  const [row] = await stage.core.db.query<{ left_ms: number; age_ms: number }>(
-    `SELECT (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::float8 AS left_ms,
-       (extract(epoch FROM clock_timestamp() - refreshed_at) * 1000)::float8 AS age_ms
-     FROM credential WHERE connection_id = $1`,
-    [connection.id],
-  );
-  await stage.endsIn(connection, (row?.left_ms ?? 0) - 60_000, (row?.age_ms ?? 0) + 60_000);
+  await stage.passes(connection, 60_000);
 }
 
 /** Refreshes behind the callers' backs have ended, one way or the other. */
