@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Connection } from '../connections/index.ts';
 import { OUTBOUND_LIMITS } from './limits.ts';
 import { bodyOf, useStage, type Stage } from './outbound.test-support.ts';
-import { claimDeliveries, selectDueEndpoints } from './store-queue.ts';
+import { claimDeliveries, selectDueEndpoints, storeResults, type ClaimedDelivery, type Result } from './store-queue.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -208,28 +208,49 @@ it('fault 29: in quarantine nothing is sent and nothing is lost', async () => {
 });
 
 describe('fault 27: a long queue', () => {
-  /** Rows that looking for work and taking 32 deliveries reads; taken back afterwards. */
+  /** Rows and index scans that looking for work, taking 32 deliveries and storing 32 tries costs; taken back afterwards. */
   async function rowsRead(endpointId: string): Promise<number> {
     let read = 0;
     const undo = new Error('undo');
     const reading = stage.core.db.transaction(async (tx) => {
       const count = async (): Promise<number> => {
         const [row] = await tx.query<{ count: number }>(
-          `SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS count FROM pg_stat_xact_user_tables
-           WHERE relname IN ('delivery', 'event', 'endpoint')`,
+          `SELECT sum(seq_tup_read + coalesce(idx_scan + idx_tup_fetch, 0))::int AS count
+           FROM pg_stat_xact_user_tables WHERE relname IN ('delivery', 'delivery_attempt', 'event', 'endpoint')`,
         );
         return row?.count ?? 0;
       };
       const before = await count();
       expect((await selectDueEndpoints(tx, 0)).map(({ id }) => id)).toEqual([endpointId]);
       const claim = { environmentId: stage.environmentId, endpointId, owner: 'a', leaseMs: 1, limit: 32, shiftMs: 0 };
-      expect(await claimDeliveries(tx, claim)).toHaveLength(32);
+      const claimed = await claimDeliveries(tx, claim);
+      expect(claimed).toHaveLength(32);
+      await storeResults(
+        tx,
+        claimed.map((one) => delivered(one, endpointId)),
+        0,
+      );
       read = (await count()) - before;
       throw undo;
     });
     await reading.catch((error: unknown) => expect(error).toBe(undo));
     return read;
   }
+
+  const delivered = (one: ClaimedDelivery, endpointId: string): Result => ({
+    environmentId: stage.environmentId,
+    endpointId,
+    id: one.id,
+    epoch: one.lease_epoch,
+    state: 'delivered',
+    step: 1,
+    waitMs: undefined,
+    at: new Date(),
+    durationMs: 1,
+    status: 200,
+    error: undefined,
+    answerSealed: undefined,
+  });
 
   const queue = (endpointId: string, count: number) =>
     stage.core.db.query(
@@ -259,20 +280,17 @@ describe('fault 27: a long queue', () => {
     ['that was never analyzed', []],
     ['of which the database knows the deliveries only', ['delivery']],
     ['that the database knows well', ['delivery', 'event', 'endpoint']],
-  ])(
-    'fault 27: taking 32 of 20,000 deliveries reads as few rows as taking 32 of 500, in a queue %s',
-    async (_, known) => {
-      const { id } = await add();
-      const analyze = async () => {
-        for (const table of known) await stage.core.db.query(`ANALYZE ${table}`);
-      };
-      await queue(id, 500);
-      await analyze();
-      const few = await rowsRead(id);
-      await queue(id, 19_500);
-      await analyze();
-      expect(few).toBeGreaterThan(32);
-      expect(await rowsRead(id)).toBeLessThanOrEqual(few * 1.5);
-    },
-  );
+  ])('fault 27: taking 32 of 20,000 deliveries costs as little as 32 of 500, in a queue %s', async (_, known) => {
+    const { id } = await add();
+    const analyze = async () => {
+      for (const table of known) await stage.core.db.query(`ANALYZE ${table}`);
+    };
+    await queue(id, 500);
+    await analyze();
+    const few = await rowsRead(id);
+    await queue(id, 19_500);
+    await analyze();
+    expect(few).toBeGreaterThan(32);
+    expect(await rowsRead(id)).toBeLessThanOrEqual(few * 1.5);
+  });
 });
