@@ -1,4 +1,7 @@
-/** SQL of table `inbound_event`: taking events up, and how they end. */
+/**
+ * SQL of table `inbound_event`: taking events up, and how they end. What works on many events is not prepared by name: a
+ * plan made while the table was small reads it whole when it is large.
+ */
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { Trust } from './model.ts';
 import type { BodyKind } from './parse.ts';
@@ -49,7 +52,6 @@ export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promis
      RETURNING e.environment_id, e.id, e.uuid, e.integration_id, e.connection_id, e.trust, e.type, e.headers,
        e.body_kind, e.body_sealed, e.attempts, e.looks, e.is_told, e.received_at`,
     [limit, leaseMs],
-    'inbound-claim',
   );
   return rows
     .map((row) => ({
@@ -87,7 +89,6 @@ export async function holdEvents(tx: Sql, events: readonly Held[]): Promise<Read
        ON e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts
      WHERE e.due_at IS NOT NULL ORDER BY e.id FOR UPDATE OF e`,
     keysOf(events),
-    'inbound-hold',
   );
   return new Set(rows.map((row) => row.id));
 }
@@ -100,7 +101,6 @@ export async function markRouted(tx: Sql, routed: readonly { event: Held; matche
      FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::integer[]) AS held (environment_id, id, attempts, matched)
      WHERE e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts`,
     [...keysOf(routed.map(({ event }) => event)), routed.map(({ matched }) => matched)],
-    'inbound-routed',
   );
 }
 

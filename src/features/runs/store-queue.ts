@@ -9,25 +9,26 @@ export interface Claimed extends RunRow {
   input_sealed: Buffer | null;
 }
 
-/** Environments that have something due now, each found by one hop in the index. */
+/** Environments that have something queued: one look into the index for each. Not prepared by name, as `claimRuns`. */
 export async function selectDueEnvironments(sql: Sql): Promise<number[]> {
-  const rows = await sql.query<{ environment_id: number }>(
-    `WITH RECURSIVE due AS (
-       (SELECT environment_id FROM run WHERE state = 'queued' ORDER BY environment_id LIMIT 1)
-       UNION ALL
-       SELECT (SELECT r.environment_id FROM run r WHERE r.state = 'queued' AND r.environment_id > due.environment_id
-               ORDER BY r.environment_id LIMIT 1)
-       FROM due WHERE due.environment_id IS NOT NULL)
-     SELECT environment_id FROM due WHERE environment_id IS NOT NULL`,
+  const rows = await sql.query<{ id: number }>(
+    `SELECT e.id FROM environment e, LATERAL (
+       SELECT FROM run r WHERE r.environment_id = e.id AND r.state = 'queued'
+       ORDER BY r.environment_id, r.lane, r.run_at, r.id LIMIT 1) queued
+     ORDER BY e.id`,
     [],
-    'run-due-environments',
   );
-  return rows.map((row) => row.environment_id);
+  return rows.map((row) => row.id);
 }
 
 /**
  * Takes at most `limit` runs: the oldest of each lane that has none running, beginning behind lane `after` of each
- * environment, so that every lane has its turn; `lastLane` is where to go on. Errors: unique violation when another node was faster on a lane.
+ * environment, so that every lane has its turn; `lastLane` is where to go on. Errors: unique violation when another
+ * node was faster on a lane.
+ *
+ * Not prepared by name, because a plan made for a short queue reads a long one whole. Rows are found again by arrays of
+ * ids, and `LIKE` keeps the index of queued runs out of it: PostgreSQL takes it for a table without statistics, and
+ * searches the queue once for every id.
  */
 export async function claimRuns(
   sql: Sql,
@@ -50,20 +51,19 @@ export async function claimRuns(
          AND NOT EXISTS (SELECT 1 FROM run b
                          WHERE b.environment_id = $1 AND b.lane = lanes.lane AND b.state = 'running')),
      taken AS (
-       SELECT q.id FROM run q JOIN heads ON heads.id = q.id
-       WHERE q.environment_id = $1 AND q.state = 'queued'
-       ORDER BY heads.lane LIMIT $6 FOR NO KEY UPDATE OF q SKIP LOCKED),
+       SELECT q.id FROM run q
+       WHERE q.environment_id = $1 AND q.id = ANY (ARRAY(SELECT id FROM heads)) AND q.state LIKE 'queued'
+       ORDER BY q.lane LIMIT $6 FOR NO KEY UPDATE OF q SKIP LOCKED),
      claimed AS (
        UPDATE run r SET state = 'running', lease_owner = $3, lease_epoch = lease_epoch + 1, attempts = attempts + 1,
          lease_until = clock_timestamp() + $4::float8 * interval '1 millisecond',
          started_at = coalesce(started_at, clock_timestamp())
-       FROM taken WHERE r.environment_id = $1 AND r.id = taken.id
+       WHERE r.environment_id = $1 AND r.id = ANY (ARRAY(SELECT id FROM taken))
        RETURNING ${RUN_COLUMNS}, r.input_sealed)
      SELECT claimed.*, claimed.id AS row_id, CASE WHEN (SELECT count(*) FROM claimed) = $6
        THEN (SELECT max(lane) FROM claimed) ELSE (SELECT max(lane) FROM lanes) END AS last_lane
      FROM (SELECT 1) one LEFT JOIN claimed ON true`,
     [claim.environmentId, claim.after, claim.owner, claim.leaseMs, claim.lanes, claim.limit],
-    'run-claim',
   );
   return {
     claimed: rows.filter((row) => row.row_id !== null),

@@ -139,7 +139,10 @@ export interface DueSync {
   usable: boolean;
 }
 
-/** Takes up to `limit` due slots; no other node sees them until the transaction ends. */
+/**
+ * Takes up to `limit` due slots; no other node sees them until the transaction ends. Not prepared by name: a plan made
+ * while the table was small reads it whole when it is large.
+ */
 export async function claimDue(tx: Sql, limit: number): Promise<DueSync[]> {
   const rows = await tx.query<SyncRow & { slot_at: Date; usable: boolean }>(
     `WITH due AS (
@@ -151,7 +154,6 @@ export async function claimDue(tx: Sql, limit: number): Promise<DueSync[]> {
        (SELECT c.deleted_at IS NULL AND c.state IN ('active', 'expiring', 'not_ready', 'spent') FROM connection c
         WHERE c.environment_id = s.environment_id AND c.id = s.connection_id) AS usable`,
     [limit],
-    'sync-claim-due',
   );
   return rows.map((row) => ({ sync: toSync(row), slotAt: row.slot_at, usable: row.usable }));
 }
