@@ -164,6 +164,22 @@ describe('a stored event', () => {
     expect(forwards().at(-1)).toMatchObject({ connectionId: 'c-late' });
   });
 
+  it('waits a moment only for a connection that is just being stored: nobody could wake it', async () => {
+    await addConnection('c-early', 'somebody-else');
+    const body = eventOf('acct-early', { type: 'account.credentialed' });
+    await app.db.transaction(async (tx) => {
+      await tx.query("UPDATE connection SET account_id = 'acct-early' WHERE connection_id = 'c-early'");
+      expect((await send(body)).status).toBe(200);
+      await expect.poll(async () => (await stored(body))[0]?.state, PATIENT).toBe('parked');
+    });
+    const [{ isSoon } = { isSoon: undefined }] = await app.db.query<{ isSoon: boolean }>(
+      `SELECT due_at - received_at < interval '8 s' AS "isSoon" FROM inbound_event WHERE uuid = $1`,
+      [(await stored(body))[0]?.uuid],
+    );
+    expect(isSoon).toBe(true);
+    await expect.poll(async () => (await stored(body))[0]?.state, PATIENT).toBe('routed');
+  });
+
   it('that names nobody is told as it came, at once and once; of others only when nobody has come for long', async () => {
     await need(app.api('POST', '/integrations', { provider: 'github', unique_key: 'code', credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's', webhook_secret: 'hook' } })); // prettier-ignore
     const push = '{"ref":"refs/heads/main"}';

@@ -31,13 +31,16 @@ export const POLL_INTERVAL_MS = 1_000;
 export const ATTEMPTS_MAX = 5;
 /** First wait after a failure; doubles. */
 export const RETRY_FIRST_MS = 1_000;
-/** Waits between looks for a connection; then every hour until {@link LOOKS_MAX}. A new connection ends the wait. */
-export const LOOK_WAITS_MS: readonly number[] = [10_000, 60_000, 300_000, 900_000];
+/**
+ * Waits between looks for a connection; then every hour until {@link LOOKS_MAX}. A new connection ends the wait, but not
+ * one that is just being stored while its event is looked at: for it the first wait is short.
+ */
+export const LOOK_WAITS_MS: readonly number[] = [1_000, 10_000, 60_000, 300_000, 900_000];
 export const LOOK_WAIT_LAST_MS = 3_600_000;
 /** Three days of hours: after that only a new connection or a replay. */
 export const LOOKS_MAX = LOOK_WAITS_MS.length + 72;
 /** From this look on the app is told of an event that nobody matches; sooner, a connection may be about to come. */
-export const TELL_UNMATCHED_LOOK = 3;
+export const TELL_UNMATCHED_LOOK = 4;
 
 /** As long as deliveries can be replayed; longer than the 72 h in which a repeated event must be known. */
 export const KEEP_MS = 30 * 24 * 3_600_000;
