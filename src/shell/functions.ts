@@ -27,6 +27,7 @@ export type CoreServices = Pick<
   | 'credentials'
   | 'recovery'
   | 'outbound'
+  | 'retryGate'
 >;
 
 export type FunctionServices = Awaited<ReturnType<typeof createFunctionServices>>;

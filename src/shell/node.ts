@@ -114,6 +114,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
             connections,
             activity,
             upstream,
+            retryGate: services.retryGate,
             clock,
             log,
             baseUrlOverride: { allow: config.baseUrlOverride },

@@ -14,6 +14,7 @@ import { createDisconnect } from '../features/disconnect/index.ts';
 import { createEnvironments } from '../features/environments/index.ts';
 import { createInbound, JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../features/inbound/index.ts';
 import { createIntegrations, type Integration } from '../features/integrations/index.ts';
+import { createRetryGate } from '../features/proxy/index.ts';
 import { createOutbound, type OutboundDeps } from '../features/outbound/index.ts';
 import { createProviders } from '../features/providers/index.ts';
 import { createRecovery } from '../features/recovery/index.ts';
@@ -183,6 +184,7 @@ export async function createServices(options: HawserOptions, publicUrl: () => UR
     accounts,
     connect,
     outbound,
+    retryGate: createRetryGate(clock),
     publicUrl,
   };
   const ran = await createFunctionServices(core, {

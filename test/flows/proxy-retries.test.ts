@@ -398,3 +398,43 @@ describe('a 401', () => {
     expect(requests.length).toBe(1);
   });
 });
+
+describe('many calls that are refused at the same moment', () => {
+  it('fault 13: come back a few at a time, fewer when they are refused again', async () => {
+    const calls = 40;
+    const held: (() => void)[] = [];
+    let seen = 0;
+    // The first try of each call is refused; what comes after it waits to be answered.
+    const script: EvilScript = async (connection) => {
+      for (let request = await connection.request(); request !== undefined; request = await connection.request()) {
+        seen += 1;
+        if (seen <= calls) await connection.send(answer(429, 'no', { 'retry-after': '5' }));
+        else {
+          const isGood = await new Promise<boolean>((resolve) => held.push(() => resolve(seen > calls + 32)));
+          await connection.send(isGood ? ok : answer(429, 'no', { 'retry-after': '5' }));
+        }
+      }
+    };
+    const hand = handClock();
+    const { proxy } = await startProxyOverEvil(list, script, { clock: hand.clock });
+    const answers: number[] = [];
+    for (let index = 0; index < calls; index += 1) {
+      void callProxy(proxy.port, '/proxy/x', { headers: { retries: '3' } }).then(({ status }) => answers.push(status));
+    }
+    await until(() => hand.sleeping().length === calls);
+    hand.advance(5_000);
+    await until(() => held.length === 32);
+    for (const refuse of held.splice(0)) refuse();
+    // The other eight go now. When the 32 come back, 16 are let through at a time.
+    await until(() => held.length === 8);
+    await until(() => hand.sleeping().filter((ms) => ms === 5_000).length === 32);
+    hand.advance(5_000);
+    await until(() => held.length === 16);
+    expect(seen).toBe(calls + 32 + 8 + 8);
+    while (answers.length < calls) {
+      await until(() => held.length > 0 || answers.length === calls);
+      for (const go of held.splice(0)) go();
+    }
+    expect(answers).toEqual(Array.from({ length: calls }, () => 200));
+  });
+});

@@ -7,10 +7,12 @@ import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps } from './model.ts';
 import type { Dispatchable, Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
+import type { RetryGate } from './retry-gate.ts';
 import type { SingleUseWrites } from './single-use.ts';
 
 export interface ExchangeDeps extends ProxyDeps {
   limits: ProxyLimits;
+  retryGate: RetryGate;
   preparer: Preparer;
   singleUse: SingleUseWrites;
   callLog: CallLog;

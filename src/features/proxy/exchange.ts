@@ -25,7 +25,8 @@ import type { Dispatchable } from './prepare.ts';
 import type { Call } from './read-call.ts';
 import { RefusalTap } from './refusal-tap.ts';
 import { Reply, type ReplyEvents } from './reply.ts';
-import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import { saysLater, waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import type { Repetition } from './retry-gate.ts';
 import { signedHeaders } from './signed-headers.ts';
 
 type Phase = 'collecting' | 'sending' | 'holding' | 'relaying' | 'waiting' | 'orphaned' | 'done';
@@ -48,6 +49,7 @@ export class Exchange implements StreamSink, ReplyEvents {
   #refreshed = false;
   #handle: StreamHandle | undefined;
   #wait: AbortController | undefined;
+  #repetition: Repetition | undefined;
   // The answer so far.
   #status = 0;
   #headers: HeaderRecord = {};
@@ -290,6 +292,7 @@ export class Exchange implements StreamSink, ReplyEvents {
       return;
     }
     this.#phase = 'relaying';
+    this.#repetition?.end(saysLater(this.#status));
     const { refusal } = this.#live.integration.provider.api;
     if (refusal !== undefined && this.#dispatchable.usesCredential) this.#tap = new RefusalTap(refusal, this.#headers);
     const held = this.#held;
@@ -330,6 +333,7 @@ export class Exchange implements StreamSink, ReplyEvents {
 
   #answerEmptyError(): void {
     const status = this.#status;
+    this.#repetition?.end(saysLater(status));
     const code = status >= 500 ? 'ERR_BAD_RESPONSE' : 'ERR_BAD_REQUEST';
     this.#reply.fail({ message: `The provider answered ${status} without a body.`, code, status }, this.#headers);
     this.#finish();
@@ -372,13 +376,24 @@ export class Exchange implements StreamSink, ReplyEvents {
   #repeatAfter(waitMs: number): void {
     this.#phase = 'waiting';
     this.#attempt.made += 1;
-    this.#wait = new AbortController();
-    this.#deps.clock.sleep(waitMs, this.#wait.signal).then(
-      () => void this.#repeat(),
-      () => {
-        // The caller left; the exchange has ended.
-      },
-    );
+    this.#repetition?.end(true);
+    this.#repetition = undefined;
+    const { signal } = (this.#wait = new AbortController());
+    const { clock, retryGate } = this.#deps;
+    const enter = (): Promise<Repetition> => retryGate.enter(this.#live.integration, signal);
+    clock
+      .sleep(waitMs, signal)
+      .then(enter)
+      .then(
+        (repetition) => {
+          this.#repetition = repetition;
+          if (this.#phase === 'waiting') void this.#repeat();
+          else repetition.end();
+        },
+        () => {
+          // The caller left; the exchange has ended.
+        },
+      );
   }
 
   async #repeat(): Promise<void> {
@@ -433,6 +448,7 @@ export class Exchange implements StreamSink, ReplyEvents {
       return;
     }
     this.#status = 500;
+    this.#repetition?.end(true);
     this.#reply.fail({ message: failure.message, code: failure.code, status: 500 });
     this.#finish(failure.code);
   }
@@ -463,6 +479,7 @@ export class Exchange implements StreamSink, ReplyEvents {
     // Stays watched until the caller has read what is buffered for it: the response then closes.
     if (this.#phase === 'orphaned') this.#deps.watched.delete(this);
     this.#phase = 'done';
+    this.#repetition?.end();
     this.#reply.close();
     const { connection, integration } = this.#live;
     const { clock, connections, callLog } = this.#deps;

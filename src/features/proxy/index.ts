@@ -10,4 +10,5 @@ export { registerProxy } from './register.ts';
 export { proxyErrors } from './errors.ts';
 export { PROXY_LIMITS, type ProxyLimits } from './limits.ts';
 export type { ProxyDeps } from './model.ts';
+export { createRetryGate, type RetryGate } from './retry-gate.ts';
 export { createScriptCalls, type ScriptCallDeps, type ScriptCallInput, type ScriptCalls } from './script-call.ts';

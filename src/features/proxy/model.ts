@@ -9,6 +9,7 @@ import type { Connections } from '../connections/index.ts';
 import type { Credentials } from '../credentials/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { ProxyLimits } from './limits.ts';
+import type { RetryGate } from './retry-gate.ts';
 
 export interface ProxyDeps {
   db: Database;
@@ -20,6 +21,8 @@ export interface ProxyDeps {
   clock: Clock;
   log: Log;
   limits?: Partial<ProxyLimits>;
+  /** Shared by all who repeat calls; without it the proxy has one of its own. */
+  retryGate?: RetryGate;
   /** Origins that `Base-Url-Override` may name, exactly (`https://api.example`), or `*`. Empty: switched off. */
   baseUrlOverride: { allow: readonly string[] };
   /** Who calls. Without a promise when the key is in memory, so that the hot path never waits. */

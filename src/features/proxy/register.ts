@@ -13,6 +13,7 @@ import { CLAIM_SWEEP_INTERVAL_MS, PROXY_LIMITS, WATCH_INTERVAL_MS } from './limi
 import type { ProxyDeps } from './model.ts';
 import { createPreparer } from './prepare.ts';
 import { readCall, type Call } from './read-call.ts';
+import { createRetryGate } from './retry-gate.ts';
 import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
 
 const SCOPE = 'environment:proxy';
@@ -26,6 +27,7 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     ...options,
     limits,
     watched,
+    retryGate: options.retryGate ?? createRetryGate(options.clock),
     preparer: createPreparer(options),
     singleUse: createSingleUseWrites(options, limits),
     callLog: createCallLog(options),

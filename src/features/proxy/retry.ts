@@ -27,6 +27,9 @@ function mayRetry(attempt: Attempt): boolean {
   return attempt.replayable && attempt.made < attempt.call.retries;
 }
 
+/** Statuses of a provider that has too much to do. */
+export const saysLater = (status: number): boolean => status === 429 || status >= 500;
+
 /** Milliseconds to wait before sending again after a failure without an answer; undefined: give it to the caller. */
 export function waitAfterFailure(attempt: Attempt, failure: UpstreamFailure): number | undefined {
   if (!mayRetry(attempt) || !retryableCodes.has(failure.code)) return undefined;

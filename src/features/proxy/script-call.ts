@@ -18,7 +18,8 @@ import { PROXY_LIMITS, RETRIES_MAX } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
 import { createPreparer, type Dispatchable, type Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
-import { waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import { saysLater, waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import { createRetryGate, type Repetition } from './retry-gate.ts';
 import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
 
 export type ScriptCallDeps = Omit<ProxyDeps, 'upstream' | 'principalOf'> & { upstream: Pick<Upstream, 'call'> };
@@ -78,6 +79,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
   const preparer = createPreparer(deps);
   const atOrigin = new Map<string, Preparer>();
   const singleUse = createSingleUseWrites(deps, limits);
+  const retryGate = deps.retryGate ?? createRetryGate(clock);
 
   /** Pages of a list are followed by whole addresses: the provider's own origin needs nobody's permission. */
   function preparerAt(origins: readonly string[]): Preparer {
@@ -168,6 +170,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
     let use = prepare(call, live);
     const claim: WriteClaim | undefined = isSingleUse ? await singleUse.claim(live) : undefined;
     let renewed = false;
+    let repetition: Repetition | undefined;
 
     const note = (status: number, code?: string): void => {
       const { connection, integration } = live;
@@ -185,11 +188,27 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
       });
     };
 
+    /** Waits as long as the provider wants and until it is this call's turn. */
+    const again = async (waitMs: number): Promise<void> => {
+      await pause(clock, waitMs, input.signal);
+      repetition = await retryGate.enter(live.integration, input.signal).catch(() => undefined); // aborted meanwhile
+      attempt.made += 1;
+      try {
+        live = await liveOf(input, call);
+        use = prepare(call, live);
+      } catch (error) {
+        repetition?.end();
+        throw error;
+      }
+    };
+
     for (;;) {
       let answer: CallResponse;
       try {
         answer = await send(call, body, use, input.signal);
+        repetition?.end(saysLater(answer.status));
       } catch (error) {
+        repetition?.end(error instanceof UpstreamFailure && input.signal?.aborted !== true ? true : undefined);
         if (!(error instanceof UpstreamFailure)) {
           await claim?.failed(true);
           throw error;
@@ -200,10 +219,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
           note(0, error.code);
           throw failureOf(error, call);
         }
-        await pause(clock, waitMs, input.signal);
-        attempt.made += 1;
-        live = await liveOf(input, call);
-        use = prepare(call, live);
+        await again(waitMs);
         continue;
       }
       await claim?.answered(answer.status);
@@ -225,10 +241,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
         note(answer.status);
         return answerOf(answer);
       }
-      await pause(clock, waitMs, input.signal);
-      attempt.made += 1;
-      live = await liveOf(input, call);
-      use = prepare(call, live);
+      await again(waitMs);
     }
   }
 
