@@ -241,6 +241,29 @@ describe('webhooks of the emulated Checkr', () => {
     expect(lastFields()).toEqual(['access_token']);
   });
 
+  it('bursts of made-up events by handle, by form and by HTTP, and one of them again', async () => {
+    const { handle, account } = await connect('checkr');
+    await eventually(() => received.length === 1);
+    handle.tell(account.id, { type: 'report.updated' }, 40);
+    await eventually(() => received.length === 41);
+    const form = new URLSearchParams({ account_id: account.id, type: 'form_i9.created', count: '3' });
+    const pressed = await fetch(`${handle.url}/developer/send-events`, { method: 'POST', body: form });
+    expect(await pressed.text()).toContain('<td>form_i9.created</td>');
+    const send = (path: string, body: object) =>
+      fetch(`${handle.url}/_emulator/${path}`, { method: 'POST', body: JSON.stringify(body) });
+    const asked = { account_id: account.id, type: 'report.engaged', object: { id: 'mine' }, count: 2.5 };
+    expect((await send('events', asked)).status).toBe(202);
+    await eventually(() => received.length === 46);
+    const objects = bodies().map(({ data }) => (data as { object: { id: string } }).object);
+    expect(objects.filter(({ id }) => id === 'mine')).toHaveLength(2);
+    expect(new Set(bodies().map(({ id }) => id)).size).toBe(46);
+    expect(new Set(objects.map(({ id }) => id)).size).toBe(45);
+    const [first] = handle.webhooks();
+    const again = await send(`webhooks/${first?.id}/resend`, {});
+    expect(await again.json()).toMatchObject({ state: 'delivered', attempts: [{ status: 200 }, { status: 200 }] });
+    expect(received.at(-1)?.body).toBe(received[0]?.body);
+  });
+
   it('credentialing in its three shapes', async () => {
     const handle = emulators.get('checkr');
     const seen: unknown[] = [];
@@ -300,6 +323,10 @@ describe('webhooks of the other emulators', () => {
     expect(body).toBe(`{"id": "${next?.id}", "status": "PAID", "type": "CHECK"}`);
     const [, nonce = '', signature] = /^nonce=(\d+),signature=([0-9a-f]{64})$/.exec(String(headers['signature'])) ?? [];
     expect(signature).toBe(hmac(body + nonce, app.webhookKey ?? ''));
+    // Without an event id, only the resource tells two events apart.
+    handle.tell(account.id, { type: 'INVOICE' }, 2);
+    await eventually(() => received.length === 3);
+    expect(new Set(received.map((one) => one.body)).size).toBe(3);
     expect(pythonJson({ a: [1, 'é', null, true] })).toBe(String.raw`{"a": [1, "\u00e9", null, true]}`);
   });
 

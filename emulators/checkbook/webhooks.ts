@@ -20,6 +20,7 @@ export const checkbookWebhooks: WebhookHabit = {
     const digest = createHmac('sha256', key).update(body, 'utf8').update(nonce, 'utf8').digest('hex');
     return `nonce=${nonce},signature=${digest}`;
   },
+  example: (type, id) => ({ id, status: 'PAID', type }),
   write: (event) => (event.type === 'resource' ? pythonJson(event.resource.object) : undefined),
 };
 

@@ -172,6 +172,10 @@ function define(options: { name: string; displayName: string; staging: boolean }
         text: 'Every connected application hears of all resources of the account, whoever made them.',
       },
       { topic: 'webhooks', text: 'An event to several addresses has the same id at all of them.' },
+      {
+        topic: 'webhooks',
+        text: 'An address that has failed for 60 days stays; the real provider removes it.',
+      },
     ],
     accounts: [
       {

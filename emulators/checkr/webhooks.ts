@@ -49,6 +49,11 @@ export const checkrWebhooks: WebhookHabit = {
   },
   sign: (body, key) => createHmac('sha256', key).update(body, 'utf8').digest('hex'),
   write: (event, facts) => JSON.stringify(envelope(event, facts)),
+  example(type, whole) {
+    const id = whole.slice(0, 24);
+    const [object = ''] = type.split('.');
+    return { id, object, uri: `/v1/${object}s/${id}` };
+  },
   accountTargets: (account, knob) =>
     webhooksOf(account)
       .filter((webhook) => webhook.deleted_at === null)

@@ -10,7 +10,7 @@ import { BodyMalformed, type HttpReply, type HttpRequest, isObject, jsonReply, m
 import { KnobError } from './knobs.ts';
 import type { Mount } from './mount.ts';
 import type { Json, JsonObject } from './types.ts';
-import type { Webhook } from './webhooks.ts';
+import { burstSize, type Webhook } from './webhooks.ts';
 
 /** One call of the API. */
 interface Call {
@@ -18,9 +18,6 @@ interface Call {
   params: Record<string, string>;
   body: JsonObject;
 }
-
-/** Events of one burst. */
-const EVENTS_MAX = 10_000;
 
 type Handler = (call: Call) => HttpReply | Promise<HttpReply>;
 
@@ -130,9 +127,8 @@ const ROUTES: [method: string, pattern: string, handler: Handler][] = [
     '/events',
     ({ mount, body }) => {
       const account = known(mount.state.accounts.get(text(body, 'account_id')), 'account');
-      const event = { type: text(body, 'type'), object: isObject(body.object) ? body.object : {} };
-      const count = typeof body.count === 'number' ? Math.min(Math.max(1, body.count), EVENTS_MAX) : 1;
-      mount.burst(account, event, count);
+      const event = { type: text(body, 'type'), ...(isObject(body.object) && { object: body.object }) };
+      mount.burst(account, event, burstSize(body.count));
       return { status: 202 };
     },
   ],

@@ -9,7 +9,7 @@ import { html, type Html, page, prose } from './html.ts';
 import type { HttpReply } from './http.ts';
 import type { KnobSpec } from './knobs.ts';
 import type { Mount } from './mount.ts';
-import { field, table } from './pages.ts';
+import { field, select, table } from './pages.ts';
 import type { Account, App } from './types.ts';
 
 /** Requests shown; the API has more. */
@@ -22,6 +22,7 @@ export function developerPage(mount: Mount, status: number, problem?: string): H
     ${problem !== undefined && html`<p class="problem" role="alert">${problem}</p>`}
     <nav>
       <a href="#apps">Applications</a> <a href="#accounts">Accounts</a> <a href="#grants">Grants</a>
+      ${mount.definition.rest.plays !== undefined && html`<a href="#plays">What happens next</a>`}
       <a href="#webhooks">Webhooks</a> <a href="#faults">Faults</a> <a href="#knobs">Knobs</a>
       <a href="#requests">Requests</a>
       <a href="#assumptions">Assumptions</a>
@@ -311,13 +312,4 @@ function button(mount: Mount, action: string, name: string, value: string, label
   return html`<form method="post" action="${mount.basePath}/developer/${action}">
     <button class="small" name="${name}" value="${value}">${label}</button>
   </form>`;
-}
-
-function select(label: string | Html, name: string, options: [value: string, label: string][], chosen: string): Html {
-  return html`<label
-    ><span>${label}</span>
-    <select name="${name}">
-      ${options.map(([value, text]) => html`<option value="${value}" ${value === chosen && html`selected`}>${text}</option>`)}
-    </select></label
-  >`;
 }

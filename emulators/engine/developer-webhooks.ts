@@ -1,7 +1,10 @@
 /** Parts of the developer page: what people at the provider could do next, and the webhooks that were sent. */
 import { html, type Html, prose } from './html.ts';
 import type { Mount } from './mount.ts';
-import { table } from './pages.ts';
+import { field, select, table } from './pages.ts';
+
+/** Tell of an account or a grant: the buttons beside those send them. */
+const TOLD_BY_BUTTON = ['account.credentialed', 'token.deauthorized'];
 
 /** Webhooks shown; the API has more. */
 const WEBHOOKS_SHOWN = 25;
@@ -57,6 +60,28 @@ export function webhooksPart(mount: Mount): Html | undefined {
   return html`<section id="webhooks">
     <h2>Webhooks</h2>
     ${rows.length === 0 ? html`<p class="soft">None yet. They go to the webhook address of an application.</p>` : table(['At', 'Event', 'To', 'State', 'Tries', ''], rows)}
+    <details>
+      <summary>Send made-up events</summary>
+      <p class="soft">Nothing happens to any resource; whoever hears of the account hears of them all at once.</p>
+      <form method="post" action="${mount.basePath}/developer/send-events">
+        <div class="fields">
+          ${select(
+            'Of account',
+            'account_id',
+            [...mount.state.accounts.values()].map(({ id, name }): [string, string] => [id, name]),
+            '',
+          )}
+          ${select(
+            'Event',
+            'type',
+            habit.types.filter((type) => !TOLD_BY_BUTTON.includes(type)).map((type): [string, string] => [type, type]),
+            '',
+          )}
+          ${field('How many', 'count', 'number', '1')}
+        </div>
+        <button class="main">Send</button>
+      </form>
+    </details>
     <details>
       <summary>Event types and header</summary>
       <p>${prose(`The signature stands in \`${habit.signatureHeader}\`.`)}</p>

@@ -11,6 +11,7 @@ import { type HttpReply, type HttpRequest, redirectReply } from './http.ts';
 import { KnobError } from './knobs.ts';
 import type { Mount } from './mount.ts';
 import { refusalPage } from './pages.ts';
+import { burstSize } from './webhooks.ts';
 
 /** Thrown for a form that cannot be carried out; the page shows the message. */
 class FormError extends Error {}
@@ -57,6 +58,11 @@ const ACTIONS: Record<string, Action> = {
     const done = await mount.play(account, { name: text(form, 'name'), id: text(form, 'id') });
     if (!done) throw new FormError('This cannot happen any more.');
     return 'plays';
+  },
+  'send-events': (mount, form) => {
+    const account = known(mount.state.accounts.get(text(form, 'account_id')), 'account');
+    mount.burst(account, { type: text(form, 'type') }, burstSize(Number(text(form, 'count'))));
+    return 'webhooks';
   },
   'resend-webhook': async (mount, form) => {
     const webhook = mount.state.webhooks.find(({ id }) => id === text(form, 'id'));

@@ -8,7 +8,7 @@ import { type Decision, decide, readAuthorize } from './authorize.ts';
 import type { ActiveFault, Fault } from './faults.ts';
 import type { EventListener, Mount } from './mount.ts';
 import type { RecordedRequest } from './recorder.ts';
-import type { Account, App, Grant, Json, JsonObject, Play, User } from './types.ts';
+import type { Account, App, Grant, Json, MadeUpEvent, Play, User } from './types.ts';
 import type { Webhook } from './webhooks.ts';
 
 export interface EmulatorHandle {
@@ -56,8 +56,8 @@ export interface EmulatorHandle {
   plays(accountId: string): Play[];
   /** Does it; resolves when the webhooks have been tried once. Errors: `Error` when it cannot happen (any more). */
   play(accountId: string, play: Pick<Play, 'name' | 'id'>): Promise<void>;
-  /** Tells a made-up resource event `count` times (default 1) at once; nothing happens to any resource. */
-  tell(accountId: string, event: { type: string; object: JsonObject }, count?: number): void;
+  /** Tells `count` made-up resource events (default 1) at once; nothing happens to any resource. */
+  tell(accountId: string, event: MadeUpEvent, count?: number): void;
   /** Webhooks, oldest first: all that wait, and the last that were sent. */
   webhooks(): Webhook[];
   /** Sends a webhook once more, byte for byte; resolves when it was tried. Errors: `Error` for an unknown id. */

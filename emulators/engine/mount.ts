@@ -19,7 +19,7 @@ import { isoSeconds } from './rest-routes.ts';
 import { Sessions } from './sessions.ts';
 import { type PendingReadiness, State } from './state.ts';
 import type { MountData } from './state-file.ts';
-import type { Account, App, EmulatorEvent, Grant, Play, ResourceEvent, RestTools, User } from './types.ts';
+import type { Account, App, EmulatorEvent, Grant, MadeUpEvent, Play, ResourceEvent, RestTools, User } from './types.ts';
 import { WebhookSender } from './webhooks.ts';
 
 /** Where the engine reports what it cannot tell a caller. */
@@ -312,9 +312,16 @@ export class Mount {
     return true;
   }
 
-  /** Tells an event `count` times at once, made up: nothing happens to any resource. Waits for nothing. */
-  burst(account: Account, resource: ResourceEvent, count = 1): void {
-    for (let each = 0; each < count; each += 1) void this.emitResources(account, [resource]);
+  /**
+   * Tells `count` events at once, made up: nothing happens to any resource. Without an `object` each has one of its own.
+   * Waits for nothing.
+   */
+  burst(account: Account, { type, object }: MadeUpEvent, count = 1): void {
+    const { webhooks } = this.definition;
+    for (let each = 0; each < count; each += 1) {
+      const shown = object ?? webhooks?.example(type, hexId(32)) ?? {};
+      void this.emitResources(account, [{ type, object: shown }]);
+    }
   }
 
   /** Tells what happened to resources of an account. */

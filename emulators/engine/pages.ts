@@ -171,6 +171,21 @@ function problemNote(problem: string | undefined): Html | undefined {
   return problem === undefined ? undefined : html`<p class="problem" role="alert">${problem}</p>`;
 }
 
+/** A labelled choice. */
+export function select(
+  label: string | Html,
+  name: string,
+  options: [value: string, label: string][],
+  chosen: string,
+): Html {
+  return html`<label
+    ><span>${label}</span>
+    <select name="${name}">
+      ${options.map(([value, text]) => html`<option value="${value}" ${value === chosen && html`selected`}>${text}</option>`)}
+    </select></label
+  >`;
+}
+
 /** A table that scrolls by itself on a narrow screen. */
 export function table(heads: string[], rows: Html[]): Html {
   return html`<div class="scroll">

@@ -107,6 +107,9 @@ export interface ResourceEvent {
   object: JsonObject;
 }
 
+/** An event without anything behind it. `object` absent: each one has a resource of its own. */
+export type MadeUpEvent = Pick<ResourceEvent, 'type'> & Partial<Pick<ResourceEvent, 'object'>>;
+
 /** Something that people at the provider do, such as finishing a report. */
 export interface Play {
   /** `complete-report`. */

@@ -5,7 +5,7 @@
  */
 import type { KnobReader } from './definition.ts';
 import type { KnobSpec } from './knobs.ts';
-import type { Account, App, EmulatorEvent } from './types.ts';
+import type { Account, App, EmulatorEvent, JsonObject } from './types.ts';
 
 /** Where an event goes. */
 export interface WebhookTarget {
@@ -43,6 +43,8 @@ export interface WebhookHabit {
   sign(body: string, key: string, nonce: string): string;
   /** The body; undefined when the provider does not tell this. */
   write(event: EmulatorEvent, facts: WebhookFacts): string | undefined;
+  /** A made-up resource for an event of this type. `id`: hex of 32 characters. */
+  example(type: string, id: string): JsonObject;
   /** Addresses that an account registered for itself. */
   accountTargets?(account: Account, knob: KnobReader): WebhookTarget[];
   /** The provider's own knobs about webhooks. */

@@ -43,6 +43,13 @@ const SENDING_MAX = 8;
 /** Finished messages that are remembered. */
 const KEPT_MAX = 500;
 const REORDER_WAIT_MS = 1_000;
+/** Events of one burst. */
+const BURST_MAX = 10_000;
+
+/** The number of events that somebody asks for, as far as it is one; else 1. */
+export function burstSize(asked: unknown): number {
+  return typeof asked === 'number' && asked >= 1 ? Math.min(Math.floor(asked), BURST_MAX) : 1;
+}
 
 export interface WebhookSenderOptions {
   /** Undefined: the provider sends nothing. */

@@ -24,6 +24,7 @@ export const xrefWebhooks: WebhookHabit = {
   sentence: 'unsigned',
   appKey: (app) => app.liveSecret,
   sign: (body, key) => createHmac('sha256', key).update(body, 'utf8').digest('hex'),
+  example: (_type, id) => ({ id }),
   write(event, facts) {
     switch (event.type) {
       case 'account.credentialed':
