@@ -1,5 +1,6 @@
 /** Signatures of the events we send: over the exact bytes of the body. */
 import { createHash, createHmac } from 'node:crypto';
+import { hmacKey } from './hmac-key.ts';
 
 const SECRET_PREFIX = 'whsec_';
 
@@ -18,7 +19,7 @@ export function standardSignature(
 ): string {
   return secrets
     .map((secret) => {
-      const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64');
+      const key = hmacKey(secret.slice(SECRET_PREFIX.length), 'base64');
       const mac = createHmac('sha256', key).update(`${message.id}.${message.timestampSeconds}.`).update(message.body);
       return `v1,${mac.digest('base64')}`;
     })
@@ -27,7 +28,7 @@ export function standardSignature(
 
 /** Value of `X-Nango-Hmac-Sha256`. Source: wire contract D.3. */
 export function hmacSignature(key: string, body: Buffer): string {
-  return createHmac('sha256', key).update(body).digest('hex');
+  return createHmac('sha256', hmacKey(key)).update(body).digest('hex');
 }
 
 /** Value of the older `X-Nango-Signature`. Source: wire contract D.3. */

@@ -1,6 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { hmacKey } from '../hmac-key.ts';
 import type { WebhookHmac, WebhookToken } from '../../../catalogue/_spec/index.ts';
-import { textsAt } from './read.ts';
+import { parseTime, textsAt } from './read.ts';
 
 /** What of a request may be signed. */
 export interface WebhookRequest {
@@ -63,7 +64,7 @@ function isSigned(spec: WebhookHmac, request: WebhookRequest, header: string, se
   };
   let isRight = false;
   for (const secret of secrets) {
-    const mac = createHmac(spec.algorithm, secret);
+    const mac = createHmac(spec.algorithm, hmacKey(secret));
     for (const piece of piecesOf(spec.signed)) mac.update(piece.hole ? (holes[piece.text] as string) : piece.text);
     const digest = mac.digest();
     for (const one of given) if (timingSafeEqual(one, digest)) isRight = true;
@@ -104,10 +105,8 @@ function isRecent(
   text: string | undefined,
   nowMs: number,
 ): boolean {
-  if (text === undefined || text === '' || text.length > 40) return false;
-  const value = unit === 'date' ? Date.parse(text) : /^\d{1,16}$/.test(text) ? Number(text) : NaN;
-  const atMs = unit === 'seconds' ? value * 1_000 : value;
-  return Math.abs(nowMs - atMs) <= toleranceSeconds * 1_000;
+  const atMs = text === undefined ? undefined : parseTime(text, unit);
+  return atMs !== undefined && Math.abs(nowMs - atMs) <= toleranceSeconds * 1_000;
 }
 
 /** Only the one way of writing a digest that the provider uses: anything else is no signature. */
