@@ -9,7 +9,6 @@ import { errorText } from '../base/log.ts';
 import type { Principal, Route } from '../base/route.ts';
 import { isLoopbackHost, PASSWORD_CHARACTERS_MIN, type Config } from '../config.ts';
 import { accountRoutes } from '../features/accounts/index.ts';
-import { verifyCredential } from '../features/connect/index.ts';
 import { connectionRoutes } from '../features/connections/index.ts';
 import { credentialRoutes } from '../features/credentials/index.ts';
 import { disconnectRoutes } from '../features/disconnect/index.ts';
@@ -65,17 +64,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
       },
     }),
     ...connectionRoutes({ connections, integrations }),
-    ...credentialRoutes({
-      db,
-      clock,
-      integrations,
-      connections,
-      credentials,
-      activity,
-      verify: ({ integration, connectionConfig, credential }) =>
-        verifyCredential(services, integration, connectionConfig, credential),
-      events: services.actions.events,
-    }),
+    ...credentialRoutes({ clock, integrations, connections, credentials }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...accountRoutes({ accounts: services.accounts }),
     ...connect.routes,

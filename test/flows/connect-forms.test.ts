@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ProviderSpec } from '../../catalogue/_spec/index.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { sessionToken } from '../support/connect.ts';
-import { verifyCredential } from '../../src/features/connect/index.ts';
+import { verifyCredential } from '../../src/features/connect/verify.ts';
 import { isHawserError } from '../../src/base/errors.ts';
 
 let app: TestApp;

@@ -33,6 +33,8 @@ export interface Arrival {
   connectionId: string;
   /** Undefined: the provider has no accounts, or did not tell which. */
   accountId: string | undefined;
+  /** The app itself brings the credential, and not its customer. Default false. */
+  isImport?: boolean;
 }
 
 /** Leave to connect, for the transaction in which it was given. */
@@ -43,6 +45,8 @@ export interface Admission {
   grantOf: number | undefined;
   /** Others of the account that have to go. */
   ousted: Connection[];
+  /** A connection that says that the account is not ready. */
+  notReady: Connection | undefined;
   /** For the app: what it means that another environment is connected to the same account. */
   note: string | undefined;
 }
@@ -103,6 +107,11 @@ export interface Accounts {
    * Errors: `account_already_connected`, `account_changed`.
    */
   admit(tx: Sql, arrival: Arrival): Promise<Admission>;
+  /**
+   * True: storing this credential would end another one that other connections use. Nothing is locked; `admit` decides.
+   * Errors: those of `admit`.
+   */
+  takesPlace(arrival: Arrival, credential: Credential): Promise<boolean>;
   /**
    * Stores the credential of a connection that was just inserted or overridden, in the row that its policy says, and lets
    * go of what it takes the place of.

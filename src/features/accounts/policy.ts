@@ -5,6 +5,9 @@ import type { Sql } from '../../platform/postgres/index.ts';
 import { accountErrors } from './errors.ts';
 import type { Admission, Arrival } from './model.ts';
 
+const KEEPS_FOR_OTHERS =
+  'This is another account of the provider than before, and other connections share the grant of this one. Nothing was changed: connect it as a new connection.';
+
 /** The integration's own `account_policy`, else what the provider file suggests. */
 export function policyOf({ custom, provider }: Pick<Integration, 'custom' | 'provider'>): AccountPolicy {
   // Checked when it was written.
@@ -12,10 +15,13 @@ export function policyOf({ custom, provider }: Pick<Integration, 'custom' | 'pro
   return own ?? provider.account?.suggestedPolicy ?? 'separate';
 }
 
-/** True: a connection may change to another account when its customer connects again. */
-function mayChange({ custom, provider }: Integration): boolean {
+/**
+ * True: a connection may change to another account when its customer connects again. A customer may take the wrong one
+ * by mistake; an app that imports names it.
+ */
+function mayChange({ custom, provider }: Integration, isImport: boolean): boolean {
   const own = custom['account_change'];
-  return own === undefined ? provider.account?.idMayChange === true : own === 'allow';
+  return own === undefined ? isImport || provider.account?.idMayChange === true : own === 'allow';
 }
 
 /**
@@ -39,7 +45,8 @@ export async function admit(connections: Connections, tx: Sql, arrival: Arrival)
   }
 }
 
-async function decide(connections: Connections, tx: Sql, arrival: Arrival): Promise<Omit<Admission, 'note'>> {
+/** Errors: `account_already_connected`, `account_changed`. */
+export async function decide(connections: Connections, tx: Sql, arrival: Arrival): Promise<Omit<Admission, 'note'>> {
   const { environmentId, integration, connectionId, accountId } = arrival;
   const others =
     accountId === undefined ? [] : await connections.ofAccount(tx, environmentId, integration.id, accountId);
@@ -49,13 +56,16 @@ async function decide(connections: Connections, tx: Sql, arrival: Arrival): Prom
   const changes = existing?.accountId !== undefined && accountId !== undefined && existing.accountId !== accountId;
   // Whoever keeps the grant of others cannot take it along to another account.
   const keepsForOthers = shared !== undefined && shared.length > 0 && existing?.grantOf === undefined;
-  if (changes && (keepsForOthers || !mayChange(integration))) throw accountErrors.fail('account_changed');
+  if (changes && keepsForOthers) throw accountErrors.fail('account_changed', { message: KEEPS_FOR_OTHERS });
+  if (changes && !mayChange(integration, arrival.isImport === true)) throw accountErrors.fail('account_changed');
 
   const isNew = existing === undefined || changes;
   const policy = policyOf(integration);
   if (policy === 'refuse' && isNew && rest.length > 0) throw accountErrors.fail('account_already_connected');
   const grantOf = shareWith(policy, rest, changes ? undefined : shared, existing);
-  return { existing, grantOf, ousted: policy === 'replace' ? rest : [] };
+  const sameAccount = existing === undefined || changes ? rest : [existing, ...rest];
+  const notReady = sameAccount.find(({ state }) => state === 'not_ready');
+  return { existing, grantOf, ousted: policy === 'replace' ? rest : [], notReady };
 }
 
 async function sharersOf(connections: Connections, tx: Sql, existing: Connection): Promise<Connection[]> {

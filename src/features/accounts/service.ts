@@ -3,10 +3,10 @@ import { errorText } from '../../base/log.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Accounts, AccountsDeps } from './model.ts';
 import { elsewhereNote, list, members } from './listing.ts';
-import { admit } from './policy.ts';
+import { admit, decide } from './policy.ts';
 import { becameReady, wasDeauthorized } from './provider-events.ts';
 import { askReadiness } from './readiness.ts';
-import { settle } from './settle.ts';
+import { isSameGrant, settle } from './settle.ts';
 import { existsElsewhere, selectNotReady } from './store.ts';
 
 /** Providers review accounts within days; an event that got lost costs an hour at most. */
@@ -63,6 +63,16 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         accountId !== undefined &&
         (await existsElsewhere(tx, { environmentId, provider: integration.provider.name, accountId }));
       return { ...admission, note: isElsewhere ? elsewhereNote(integration.provider) : undefined };
+    },
+    async takesPlace(arrival, credential) {
+      const { existing, grantOf } = await decide(connections, db, arrival);
+      const grantRow = grantOf ?? existing?.id;
+      if (grantRow === undefined) return false;
+      const users = await connections.ofGrant(db, arrival.environmentId, grantRow);
+      const other = users.find(({ id }) => id !== existing?.id);
+      if (other === undefined) return false;
+      const stored = await credentials.open(other);
+      return stored === undefined || !isSameGrant(stored.credential, credential);
     },
     settle: (tx, input) => settle(deps, tx, input),
     async refused({ environmentId, integration, connectionId, accountId }, credential, reconnect) {

@@ -27,7 +27,7 @@ export async function settle(
   if (overwritten !== undefined) earlier.push(overwritten.credential);
   await write(settled);
   for (const grant of earlier) {
-    if (!isSameToken(grant, credential)) await disconnect.replaced(tx, settled, integration, grant);
+    if (!isSameGrant(grant, credential)) await disconnect.replaced(tx, settled, integration, grant);
   }
   // What a fellow member's new grant heals, the app is told for each of them.
   await connections.setGrantState(tx, {
@@ -41,6 +41,8 @@ export async function settle(
   return settled;
 }
 
-function isSameToken(a: Credential, b: Credential): boolean {
-  return a.type === 'OAUTH2' && b.type === 'OAUTH2' && a.access_token === b.access_token;
+/** Another access token of the same refresh token is the same grant: an app that imports again brings such a one. */
+export function isSameGrant(a: Credential, b: Credential): boolean {
+  if (a.type !== 'OAUTH2' || b.type !== 'OAUTH2') return false;
+  return a.access_token === b.access_token || (a.refresh_token !== undefined && a.refresh_token === b.refresh_token);
 }

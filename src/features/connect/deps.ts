@@ -20,7 +20,7 @@ export interface ConnectDeps {
   integrations: Pick<IntegrationService, 'byKey' | 'byId' | 'list' | 'oauth2Of' | 'targetUrl'>;
   connections: Pick<Connections, 'byId' | 'byPublicId' | 'list' | 'upsert' | 'writeEvent' | 'endUser'>;
   credentials: Pick<Credentials, 'write'>;
-  accounts: Pick<Accounts, 'readiness' | 'admit' | 'settle' | 'refused'>;
+  accounts: Pick<Accounts, 'readiness' | 'admit' | 'takesPlace' | 'settle' | 'refused'>;
   activity: Pick<Activity, 'record'>;
   /** The app's functions around a connection. Default: none. */
   events?: Pick<ConnectionEvents, 'validate' | 'created'>;

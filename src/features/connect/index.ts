@@ -1,8 +1,8 @@
 /**
  * @module features/connect
  *
- * How a customer connects an account: connect sessions, the OAuth flow, typed credentials, the sockets of waiting
- * browsers, and the Connect page. Owns tables `connect_session`, `oauth_flow`.
+ * How an account gets connected: connect sessions, the OAuth flow, typed credentials, the sockets of waiting browsers,
+ * the Connect page, and the import of what the app has already. Owns tables `connect_session`, `oauth_flow`.
  *
  * Invariants: a session makes one connection and is then refused; a state works once, in the browser that started the
  * flow, for 10 minutes; nothing the browser sends widens what the session allows; `redirect_uri` comes from the
@@ -17,6 +17,8 @@ import { createSessionRoute } from './routes/create-session.ts';
 import { deleteSessionRoute } from './routes/delete-session.ts';
 import { finishOAuthRoutes } from './routes/finish-oauth.ts';
 import { getConnectAssetRoute } from './routes/get-connect-asset.ts';
+import { importConnectionRoute } from './routes/import-connection.ts';
+import { importLegacyRoute } from './routes/import-legacy.ts';
 import { getSessionRoute } from './routes/get-session.ts';
 import { listSessionIntegrationsRoute } from './routes/list-session-integrations.ts';
 import { recordTelemetryRoute } from './routes/record-telemetry.ts';
@@ -39,7 +41,6 @@ export type { ConnectDeps } from './deps.ts';
 export type { NewSession } from './sessions.ts';
 export { errors as connectErrors } from './errors.ts';
 export { readBrowserQuery } from './query.ts';
-export { verifyCredential } from './verify.ts';
 
 export interface Connect {
   routes: Route[];
@@ -89,6 +90,8 @@ export function createConnect(deps: ConnectDeps): Connect {
       ...saveUnsupportedRoutes(),
       showConnectPageRoute(deps, assets),
       getConnectAssetRoute(assets),
+      importConnectionRoute(deps),
+      importLegacyRoute(deps),
     ],
     sessionByToken: (token) => sessionByToken(deps, token),
     createSession: (...args) => createSession(deps, ...args),

@@ -1,10 +1,11 @@
 import { isHawserError } from '../../base/errors.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
-import { tagsFor, type Connection } from '../connections/index.ts';
+import { tagsFor } from '../connections/index.ts';
 import type { Credential, GrantFacts } from '../credentials/index.ts';
 import type { Attempt } from './access.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors } from './errors.ts';
+import { keepConnection, type KeptConnection } from './keep.ts';
 import { claimSession } from './store.ts';
 
 /** What a successful attempt brings. */
@@ -27,11 +28,7 @@ export interface Outcome {
  * meanwhile), `invalid_connection` (the connection to repair was deleted meanwhile), `account_already_connected` and
  * `account_changed` (the integration's policy about accounts).
  */
-export async function saveConnection(
-  deps: ConnectDeps,
-  attempt: Attempt,
-  outcome: Outcome,
-): Promise<{ connection: Connection; operation: 'creation' | 'override' }> {
+export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcome: Outcome): Promise<KeptConnection> {
   const { session, environment, integration, reconnect } = attempt;
   const given = Object.keys(session.tags).length > 0;
   await deps.events?.validate({
@@ -55,42 +52,23 @@ export async function saveConnection(
   const store = async (tx: Sql) => {
     const claimed = await claimSession(tx, environment.id, session.id, new Date(deps.clock.now()));
     if (!claimed) throw errors.fail('unknown_connect_session_token');
-    const admission = await deps.accounts.admit(tx, arrival);
-    const { connection, operation } = await deps.connections.upsert(tx, {
-      environmentId: environment.id,
-      integrationId: integration.id,
-      connectionId: outcome.connectionId,
-      connectionConfig: outcome.connectionConfig,
-      tags: given || reconnect === undefined ? session.tags : undefined,
-      endUser: session.endUser,
-      accountId: outcome.accountId,
-      webhookUrlOverride: session.webhookUrlOverride,
-      ...(readiness.ready === false
-        ? { state: 'not_ready' as const, stateReason: readiness.reason }
-        : { state: 'active' as const }),
-    });
-    if (reconnect !== undefined && connection.id !== reconnect.id) throw errors.fail('invalid_connection');
-    await deps.accounts.settle(tx, {
-      connection,
-      integration,
-      admission,
+    const kept = await keepConnection(deps, tx, {
+      arrival,
       credential,
-      write: (settled) => deps.credentials.write(tx, { connection: settled, credential, facts: outcome.facts }),
+      facts: outcome.facts,
+      values: () => ({
+        connectionConfig: outcome.connectionConfig,
+        tags: given || reconnect === undefined ? session.tags : undefined,
+        endUser: session.endUser,
+        webhookUrlOverride: session.webhookUrlOverride,
+        ...(readiness.ready === false
+          ? { state: 'not_ready' as const, stateReason: readiness.reason }
+          : { state: 'active' as const }),
+      }),
+      payload: ({ connectionId, tags }) => ({ ...authEvent(attempt, connectionId), tags }),
     });
-    await deps.connections.writeEvent(tx, {
-      environmentId: environment.id,
-      type: 'auth',
-      connectionId: connection.id,
-      payload: {
-        ...authEvent(attempt, connection.connectionId),
-        operation,
-        success: true,
-        tags: connection.tags,
-        ...(admission.note !== undefined && { accountNote: admission.note }),
-      },
-    });
-    if (operation === 'creation') await deps.events?.created(tx, connection);
-    return { connection, operation };
+    if (reconnect !== undefined && kept.connection.id !== reconnect.id) throw errors.fail('invalid_connection');
+    return kept;
   };
   const saved = await deps.db.transaction(store).catch(async (error: unknown) => {
     // The customer has granted something all the same.

@@ -10,12 +10,11 @@ import {
   tagsSchema,
   webhookOverrideSchema,
 } from '../../connections/index.ts';
+import { connectionToWire, credentialToWire, type Credential } from '../../credentials/index.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { importConnection } from '../import.ts';
-import type { Credential } from '../model.ts';
-import { connectionToWire, credentialToWire } from '../wire.ts';
-import type { CredentialRouteDeps } from './index.ts';
+import type { ConnectDeps } from '../deps.ts';
 
 /** Wire contract B.5: longest token text. */
 const TOKEN_CHARACTERS_MAX = 16_384;
@@ -93,7 +92,7 @@ function given(form: Record<string, string | undefined>): Record<string, string>
 }
 
 /** Brings a connection in from elsewhere; the same id again overrides. Answers 201. */
-export function importConnectionRoute(deps: CredentialRouteDeps) {
+export function importConnectionRoute(deps: ConnectDeps) {
   return defineRoute({
     method: 'POST',
     path: '/connections',
@@ -110,7 +109,14 @@ export function importConnectionRoute(deps: CredentialRouteDeps) {
       end_user: endUserSchema.optional(),
       tags: tagsSchema.optional(),
     }),
-    errors: ['not_found', 'invalid_body', 'connection_test_failed', 'connection_validation_failed'],
+    errors: [
+      'not_found',
+      'invalid_body',
+      'connection_test_failed',
+      'connection_validation_failed',
+      'account_already_connected',
+      'account_changed',
+    ],
     async handle(request) {
       const { body } = request;
       const environment = environmentOf(request);

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { CONNECTION_ID, connectionErrors } from '../../connections/index.ts';
+import type { Credential } from '../../credentials/index.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { importConnection } from '../import.ts';
-import type { Credential } from '../model.ts';
-import type { CredentialRouteDeps } from './index.ts';
+import type { ConnectDeps } from '../deps.ts';
 
 const body = z.strictObject({
   connection_id: CONNECTION_ID,
@@ -25,14 +25,21 @@ const body = z.strictObject({
 });
 
 /** The flat import of old scripts (wire contract B.5). Answers 201 with the body. */
-export function importLegacyRoute(deps: CredentialRouteDeps) {
+export function importLegacyRoute(deps: ConnectDeps) {
   return defineRoute({
     method: 'POST',
     path: '/connection',
     summary: 'Import a connection (deprecated form)',
     auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.connectionsCreate },
     body,
-    errors: ['unknown_provider_config', 'invalid_body', 'connection_test_failed'],
+    errors: [
+      'unknown_provider_config',
+      'invalid_body',
+      'connection_test_failed',
+      'connection_validation_failed',
+      'account_already_connected',
+      'account_changed',
+    ],
     documented: false,
     async handle(request) {
       const input = request.body;

@@ -2,8 +2,10 @@ import { checkField } from '../../base/template.ts';
 import type { Issue } from '../../base/errors.ts';
 import { connectionErrors, type Connection, type EndUser } from '../connections/index.ts';
 import type { Integration } from '../integrations/index.ts';
-import type { Credential } from './model.ts';
-import type { CredentialRouteDeps } from './routes/index.ts';
+import type { Credential } from '../credentials/index.ts';
+import type { ConnectDeps } from './deps.ts';
+import { keepConnection } from './keep.ts';
+import { verifyCredential } from './verify.ts';
 
 export interface ImportInput {
   environmentId: number;
@@ -18,11 +20,14 @@ export interface ImportInput {
 }
 
 /**
- * Stores a connection that the app brings along. A typed-in credential is proven first.
- * Errors: `invalid_body` when type or config do not fit, `connection_test_failed`, `connection_validation_failed`.
+ * Stores a connection that the app brings along. A typed-in credential is proven first, and so is one that would end the
+ * grant of other connections. A credential that is refused stays as it is at the provider: it is the app's own.
+ *
+ * Errors: `invalid_body` when type or config do not fit, `connection_test_failed`, `connection_validation_failed`,
+ * `account_already_connected`, `account_changed`.
  */
 export async function importConnection(
-  deps: CredentialRouteDeps,
+  deps: ConnectDeps,
   input: ImportInput,
 ): Promise<{ connection: Connection; credential: Credential }> {
   const { integration, credential } = input;
@@ -34,8 +39,18 @@ export async function importConnection(
     });
   }
   assertConfig(integration, input.connectionConfig);
-  if (credential.type === 'API_KEY' || credential.type === 'BASIC') {
-    await deps.verify({ integration, connectionConfig: input.connectionConfig, credential });
+  const accountKey = integration.provider.account?.idFrom;
+  const accountId = accountKey === undefined ? undefined : input.connectionConfig[accountKey];
+  const arrival = {
+    environmentId: input.environmentId,
+    integration,
+    connectionId: input.connectionId,
+    accountId: typeof accountId === 'string' && accountId !== '' ? accountId : undefined,
+    isImport: true,
+  };
+  const takesPlace = await deps.accounts.takesPlace(arrival, credential);
+  if (takesPlace || credential.type === 'API_KEY' || credential.type === 'BASIC') {
+    await verifyCredential(deps, integration, input.connectionConfig, credential);
   }
   const expiresAt = expiryOf(credential);
   await deps.events?.validate({
@@ -48,34 +63,22 @@ export async function importConnection(
     tags: input.tags ?? {},
     existing: await deps.connections.byPublicId(input.environmentId, integration.id, input.connectionId),
   });
-  const accountKey = integration.provider.account?.idFrom;
-  const accountId = accountKey === undefined ? undefined : input.connectionConfig[accountKey];
-  const { connection, operation } = await deps.db.transaction(async (tx) => {
-    const upserted = await deps.connections.upsert(tx, {
-      environmentId: input.environmentId,
-      integrationId: integration.id,
-      connectionId: input.connectionId,
-      connectionConfig: input.connectionConfig,
-      metadata: input.metadata,
-      tags: input.tags,
-      endUser: input.endUser,
-      accountId: typeof accountId === 'string' ? accountId : undefined,
-      webhookUrlOverride: input.webhookUrlOverride,
-    });
-    await deps.credentials.write(tx, {
-      connection: upserted.connection,
+  const { connection, operation } = await deps.db.transaction((tx) =>
+    keepConnection(deps, tx, {
+      arrival,
       credential,
       facts: { scope: undefined, expiresAt },
-    });
-    await deps.connections.writeEvent(tx, {
-      environmentId: input.environmentId,
-      type: 'auth',
-      connectionId: upserted.connection.id,
-      payload: { operation: upserted.operation, success: true },
-    });
-    if (upserted.operation === 'creation') await deps.events?.created(tx, upserted.connection);
-    return upserted;
-  });
+      // What is known of the account still holds: an import asks nobody.
+      values: ({ notReady }) => ({
+        connectionConfig: input.connectionConfig,
+        metadata: input.metadata,
+        tags: input.tags,
+        endUser: input.endUser,
+        webhookUrlOverride: input.webhookUrlOverride,
+        ...(notReady !== undefined && { state: notReady.state, stateReason: notReady.stateReason }),
+      }),
+    }),
+  );
   deps.activity.record({
     environmentId: input.environmentId,
     kind: 'import',
