@@ -113,6 +113,15 @@ describe('a proxied call', () => {
     }
   });
 
+  it('sends nothing unsigned to a provider that wants signatures', async () => {
+    const { script, requests } = recording(ok);
+    const api = { auth: { in: 'signature' } } as const;
+    const { proxy } = await startProxyOverEvil(list, script, { api });
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([got.status, got.json()]).toMatchObject([424, { error: { code: 'missing_signing_key' } }]);
+    expect(requests).toEqual([]);
+  });
+
   it('keeps the connections to the provider', async () => {
     const { proxy, evil } = await startProxyOverEvil(list, always(ok));
     for (let i = 0; i < 5; i++) await callProxy(proxy.port, '/proxy/x');

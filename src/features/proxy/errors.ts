@@ -26,6 +26,11 @@ export const proxyErrors = defineErrors({
     status: 400,
     message: 'This integration has no API address. Set its API base URL, or send an allowed Base-Url-Override.',
   },
+  missing_signing_key: {
+    status: 424,
+    message:
+      'The provider wants every call signed, and what signs it is missing. Set the client of the integration, or let the customer connect again.',
+  },
   egress_refused: { status: 400, message: 'The address of the provider may not be called.' },
   request_too_large: { status: 413, message: 'The body of the request is larger than the proxy passes on.' },
   request_timeout: { status: 408, message: 'The body of the request stopped in the middle.' },

@@ -45,7 +45,10 @@ export interface Dispatchable {
 }
 
 export interface Preparer {
-  /** The request for this call. Errors: `missing_api_url`, `base_url_override_*`, `invalid_endpoint`, and those of templates. */
+  /**
+   * The request for this call. Errors: `missing_api_url`, `base_url_override_*`, `invalid_endpoint`,
+   * `missing_signing_key`, and those of templates.
+   */
   prepare(call: Call, live: LiveConnection): Dispatchable;
 }
 
@@ -134,6 +137,8 @@ export function createPreparer(deps: Pick<ProxyDeps, 'integrations' | 'baseUrlOv
       const atHome = call.baseUrlOverride === undefined;
       if (atHome && live.connection.state === 'not_ready') assertReady(call.method, target.path, live);
       const own = bringsOwn(call, prepared);
+      const isSigned = live.integration.provider.api.auth.in === 'signature';
+      if (isSigned && !own && prepared.signer === undefined) throw proxyErrors.fail('missing_signing_key');
       return {
         target,
         headers,
