@@ -1,7 +1,9 @@
 /** The first page of `hawser dev`, in a real browser: one click, and the account is on the screen. */
+import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bodyOf, startSink, type Sink } from '../../src/features/outbound/outbound.test-support.ts';
 import { generateKey } from '../../src/platform/keyring/index.ts';
 import { collectErrors, decideAtEmulator, launchBrowser, noBrowser } from '../support/browser.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -11,9 +13,12 @@ let database: TestDatabase;
 let program: Program;
 let file: HawserJson;
 let removeDir: () => Promise<void>;
+/** The app. */
+let sink: Sink;
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  sink = await startSink();
   const dir = await scratchDir();
   removeDir = dir.remove;
   const dataDir = join(dir.path, 'data');
@@ -22,6 +27,7 @@ beforeAll(async () => {
     HAWSER_EMULATOR_PORT: '0',
     HAWSER_DATA_DIR: dataDir,
     HAWSER_ENCRYPTION_KEY: generateKey(),
+    HAWSER_DEV_WEBHOOK_URL: sink.url,
     DATABASE_URL: database.url,
   });
   file = await untilReady(program, dataDir);
@@ -29,6 +35,7 @@ beforeAll(async () => {
 afterAll(async () => {
   program?.child.kill('SIGINT');
   await program?.exited;
+  await sink?.close();
   await database?.drop();
   await removeDir?.();
 });
@@ -72,8 +79,11 @@ describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
     await isQuiet(page);
     expect(await page.locator('#records + pre').innerText()).toContain('"_nango_metadata":{"first_seen_at"');
     expect(await page.locator('#runs + table').innerText()).toMatch(/sync candidates[^]*succeeded/);
+    expect(await page.locator('#webhooks + table').innerText()).toMatch(
+      /account\.credentialed\s+checkr-partner\s+signature\s+routed\s+1/,
+    );
     if (process.env['UPDATE_IMAGES'] !== undefined) {
-      await page.setViewportSize({ width: 1100, height: 1240 });
+      await page.setViewportSize({ width: 1100, height: 1480 });
       await page.screenshot({ path: 'docs/images/first-minute.png' });
     }
     await rows.getByRole('link', { name: /4 Package/ }).click();
@@ -101,6 +111,44 @@ describe.skipIf(noBrowser !== undefined)('in Chromium', () => {
     await expect.poll(() => runs.filter({ hasText: 'failed' }).count(), { timeout: 20_000 }).toBe(1);
     expect(await runs.first().innerText()).toContain('/v1/packages answered with no list.');
     await context.close();
+  });
+
+  it('what people at the provider do is on the screen, and the app is told of it', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    const press = async (name: RegExp) => page.getByRole('button', { name }).first().click();
+    const shown = (place: string, what: RegExp) =>
+      expect
+        .poll(
+          async () => {
+            await page.goto(`${file.url}/`);
+            return page.locator(place).innerText();
+          },
+          { timeout: 20_000 },
+        )
+        .toMatch(what);
+    await page.goto(`${file.url}/`);
+    await page.getByRole('link', { name: 'Make something happen at the provider' }).click();
+    await press(/^Complete this invitation/);
+    await press(/^Complete this report/);
+    await shown('#webhooks + table', /report\.completed\s+checkr-partner\s+signature\s+routed/);
+    await shown('#deliveries + table', /forward\s+\S+\s+delivered\s+1, 200/);
+    await page.goto(`${file.emulatorUrl}/checkr/developer`);
+    await press(/^Credential this account$/);
+    expect(await page.getByRole('button', { name: 'Credential this account' }).count()).toBe(0);
+    await press(/^Disconnect this app$/);
+    await shown('main', /checkr-partner\s+revoked_by_provider/);
+    // Nothing is connected any more: the page begins anew.
+    expect(await page.getByRole('button', { name: /Connect the emulated/ }).count()).toBe(1);
+    await context.close();
+
+    const told = (kind: string) => sink.got.filter((got) => bodyOf(got).type === kind);
+    await expect.poll(() => told('connection.deauthorized').length, { timeout: 10_000 }).toBe(1);
+    expect(told('forward').map((got) => bodyOf(got).payload.type)).toContain('report.completed');
+    for (const { headers, body } of sink.got) {
+      const key = file.environments.dev.webhookSigningKey;
+      expect(headers['x-nango-hmac-sha256']).toBe(createHmac('sha256', key).update(body).digest('hex'));
+    }
   });
 
   it('each provider through its own sign-in and consent page, and disconnect', async () => {

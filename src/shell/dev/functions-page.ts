@@ -38,8 +38,8 @@ export interface FunctionsPanel {
 }
 
 /** Empty when there is nothing to show yet. */
-export function renderFunctions(panel: FunctionsPanel): string {
-  return [renderSyncs(panel.syncs), renderRecords(panel.records), renderRuns(panel.runs)].join('\n');
+export function renderSyncsAndRecords({ syncs, records }: FunctionsPanel): string {
+  return `${renderSyncs(syncs)}\n${renderRecords(records)}`;
 }
 
 function renderSyncs(syncs: ShownSync[]): string {
@@ -76,7 +76,8 @@ function renderRecords(records: FunctionsPanel['records']): string {
 <p class="lead"><code>npm run hawser -- records ${e(records.connectionId)} ${e(records.model)}</code></p>`;
 }
 
-function renderRuns(runs: ShownRun[]): string {
+/** Empty when nothing has run. */
+export function renderRuns({ runs }: FunctionsPanel): string {
   if (runs.length === 0) return '';
   const e = escapeHtml;
   const rows = runs.map((run) => {
@@ -93,11 +94,12 @@ ${rows.join('\n')}
 }
 
 /** Colour class of a state. */
-function tone(state: string): string {
-  if (/^(SUCCESS|succeeded)$/.test(state)) return 'good';
-  return /^(ERROR|STOPPED|failed)$/.test(state) ? 'bad' : '';
+export function tone(state: string): string {
+  if (/^(SUCCESS|succeeded|routed|delivered)$/.test(state)) return 'good';
+  return /^(ERROR|STOPPED|failed|parked)$/.test(state) ? 'bad' : '';
 }
 
-function time(at: Date | undefined): string {
+/** Time of day; empty for no time. */
+export function time(at: Date | undefined): string {
   return at === undefined ? '' : `<time>${at.toISOString().slice(11, 19)}</time>`;
 }

@@ -1,6 +1,7 @@
 /** The first page of `hawser dev`: one button, and what it brought. Plain HTML, no script. */
 import { escapeHtml } from '../http/page.ts';
-import { renderFunctions, type FunctionsPanel } from './functions-page.ts';
+import { renderRuns, renderSyncsAndRecords, type FunctionsPanel } from './functions-page.ts';
+import { renderWebhooks, type WebhooksPanel } from './webhooks-page.ts';
 
 export interface DevConnection {
   connectionId: string;
@@ -35,6 +36,7 @@ export interface DevPage {
   /** Integration of that call. */
   shown: string | undefined;
   functions: FunctionsPanel;
+  webhooks: WebhooksPanel;
   dataDir: string;
   problem: string | undefined;
 }
@@ -72,13 +74,15 @@ export function renderDevPage(page: DevPage): string {
   const first = page.integrations[0];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-${page.functions.isBusy ? `<meta http-equiv="refresh" content="${BUSY_REFRESH_SECONDS}">` : ''}
+${page.functions.isBusy || page.webhooks.isBusy ? `<meta http-equiv="refresh" content="${BUSY_REFRESH_SECONDS}">` : ''}
 <title>Hawser</title><link rel="stylesheet" href="/dev/style.css"></head><body><main>
 <h1>Hawser runs</h1>
 <p class="lead">Everything on this page is real but the provider: the emulator on this machine plays it.</p>
 ${page.problem === undefined ? '' : `<p class="problem" role="alert">${e(page.problem)}</p>`}
 ${page.call === undefined || page.shown === undefined ? (first === undefined ? '' : renderFirst(first)) : renderCall(page.call, page.shown)}
-${renderFunctions(page.functions)}
+${renderSyncsAndRecords(page.functions)}
+${renderWebhooks(page.webhooks)}
+${renderRuns(page.functions)}
 <h2>Integrations</h2>
 <table><thead><tr><th scope="col">Integration</th><th scope="col">For</th><th scope="col"></th></tr></thead><tbody>
 ${page.integrations.map((one) => renderIntegration(one)).join('\n')}
@@ -101,7 +105,8 @@ function renderFirst(first: { key: string; displayName: string }): string {
 
 function renderCall(call: ProxiedCall, shown: string): string {
   const e = escapeHtml;
-  return `<h2><span class="good">Connected.</span> <code>${e(call.method)} /proxy${e(call.path)}</code> through <code>${e(shown)}</code>: ${call.status} in ${call.durationMs} ms</h2>
+  const isGood = call.status < 400;
+  return `<h2><span class="${isGood ? 'good' : 'bad'}">${isGood ? 'Connected.' : 'The call was refused.'}</span> <code>${e(call.method)} /proxy${e(call.path)}</code> through <code>${e(shown)}</code>: ${call.status} in ${call.durationMs} ms</h2>
 <pre id="account">${e(call.body)}</pre>`;
 }
 

@@ -12,8 +12,10 @@ import { readBrowserQuery } from '../../features/connect/index.ts';
 import type { Integration } from '../../features/integrations/index.ts';
 import type { Services } from '../node.ts';
 import { readFunctions, runSyncRoute } from './functions.ts';
-import { pageHeaders, renderDevPage, STYLE, type ProxiedCall } from './page.ts';
+import { pageHeaders, renderDevPage, STYLE } from './page.ts';
 import { SEEDED } from './seed.ts';
+import { hasShownCall, proxiedCall } from './shown-call.ts';
+import { readWebhooks } from './webhooks.ts';
 
 const devErrors = defineErrors({
   forbidden: { status: 403, message: 'This page answers only to its own buttons, on the address it was opened at.' },
@@ -34,13 +36,6 @@ export interface DevDeps {
   dataDir: string;
   version: string;
 }
-
-/** The harmless call that shows whose account was connected. */
-const SHOWN_CALLS: Record<string, { method: string; path: string }> = {
-  'checkr-partner': { method: 'GET', path: '/v1/account' },
-  xref: { method: 'POST', path: '/auth' },
-  checkbook: { method: 'GET', path: '/v3/user' },
-};
 
 /** Modes in which the customer goes to a page of the provider. */
 const WITH_PAGE: readonly string[] = ['OAUTH2', 'OAUTH1', 'APP'];
@@ -110,8 +105,7 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
       });
       const { query } = request;
       const shown =
-        connections.find((one) => one.connectionId === query.connection_id) ??
-        connections.find((one) => SHOWN_CALLS[one.integrationKey] !== undefined);
+        connections.find((one) => one.connectionId === query.connection_id) ?? connections.find(hasShownCall);
       const integrations = await services.integrations.list(environment.id);
       return {
         headers: pageHeaders(deps.emulators()?.url),
@@ -141,6 +135,10 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
             listed: connections,
             isSeeding: deps.isSeeding?.() ?? false,
           }),
+          webhooks: await readWebhooks(services, {
+            environmentId: environment.id,
+            playUrl: playUrlOf(deps, integrations, shown?.integrationKey),
+          }),
           problem:
             query.error === undefined
               ? undefined
@@ -149,6 +147,13 @@ function pageRoute(deps: DevDeps, loopback: Upstream): Route {
       };
     },
   });
+}
+
+/** The page of an emulator, where its buttons are. */
+function playUrlOf(deps: DevDeps, integrations: readonly Integration[], key: string | undefined): string | undefined {
+  const integration = integrations.find((one) => one.uniqueKey === key && one.emulated);
+  const url = developerUrlOf(integration && deps.play(integration));
+  return url && `${url}#plays`;
 }
 
 function developerUrlOf(handle: EmulatorHandle | undefined): string | undefined {
@@ -236,42 +241,6 @@ async function devEnvironment(services: Services): Promise<Environment> {
   const environment = (await services.environments.list()).find((one) => one.name === 'dev');
   if (environment === undefined) throw devErrors.fail('not_found');
   return environment;
-}
-
-async function proxiedCall(
-  deps: DevDeps,
-  loopback: Upstream,
-  integrationKey: string,
-  connectionId: string,
-): Promise<ProxiedCall | undefined> {
-  const call = SHOWN_CALLS[integrationKey];
-  if (call === undefined) return undefined;
-  const { clock } = deps.services;
-  const startedMs = clock.monotonicMs();
-  const answer = await loopback.call({
-    method: call.method,
-    url: new URL(`/proxy${call.path}`, deps.services.publicUrl()),
-    headers: {
-      authorization: `Bearer ${deps.apiKey()}`,
-      'provider-config-key': integrationKey,
-      'connection-id': connectionId,
-    },
-  });
-  const text = answer.body.toString('utf8');
-  return {
-    ...call,
-    status: answer.status,
-    durationMs: Math.round(clock.monotonicMs() - startedMs),
-    body: pretty(text),
-  };
-}
-
-function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), undefined, 2);
-  } catch {
-    return text; // not JSON: shown as it came
-  }
 }
 
 type AnyRequest = Pick<RouteRequest<unknown, unknown, unknown, unknown>, 'ip' | 'origin' | 'headers'>;
