@@ -61,6 +61,8 @@ const provider = {
     type: { headers: ['x-github-event'] },
     id: { headers: ['x-github-delivery'] },
     route: [{ from: { paths: ['installation.id'] }, by: 'connectionConfig.installation_id' }],
+    // Another installation has another id, so that the event needs no time.
+    meanings: { installation: { is: 'deauthorized', when: { path: 'action', equals: 'deleted' } } },
     setup: 'Give the webhook URL to the GitHub App and set its webhook secret.',
   },
   gotchas: [
@@ -76,6 +78,7 @@ const provider = {
     'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-an-installation-access-token-for-a-github-app (the endpoint as described elsewhere, read 2026-11)',
     'https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/about-the-setup-url (known by heart, not read 2026-11)',
     'https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries (read 2026-11)',
+    'https://docs.github.com/en/webhooks/webhook-events-and-payloads#installation (known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -70,7 +70,9 @@ const provider = {
         stripSuffix: '.myshopify.com',
       },
     ],
-    keepHeaders: ['x-shopify-shop-domain', 'x-shopify-api-version', 'x-shopify-triggered-at', 'x-shopify-event-id'],
+    at: { in: { headers: ['x-shopify-triggered-at'] }, unit: 'date' },
+    meanings: { 'app/uninstalled': 'deauthorized' },
+    keepHeaders: ['x-shopify-shop-domain', 'x-shopify-api-version', 'x-shopify-event-id'],
     setup: 'Subscribe with the webhook URL as address; the client secret proves what comes.',
   },
   gotchas: [

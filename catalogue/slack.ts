@@ -36,7 +36,12 @@ const provider = {
         invalid_client_id: 'invalid_client',
         invalid_scope: 'invalid_scope',
       },
-      metadata: { team_id: 'team.id', authed_user_id: 'authed_user.id', app_id: 'app_id' },
+      metadata: {
+        team_id: 'team.id',
+        authed_user_id: 'authed_user.id',
+        bot_user_id: 'bot_user_id',
+        app_id: 'app_id',
+      },
     },
     // Only with token rotation switched on; "The refresh token is then revoked" (rotation guide).
     refresh: { rotation: { kind: 'strict' } },
@@ -44,6 +49,13 @@ const provider = {
   connectionConfig: {
     team_id: { title: 'Workspace', description: 'Id of the Slack workspace.', kind: 'segment', automated: true },
     authed_user_id: { title: 'Person', description: 'Id of who installed the app.', kind: 'segment', automated: true },
+    bot_user_id: {
+      title: 'Bot',
+      description: 'Id of the bot whose token is used. Without it the token is a person’s.',
+      kind: 'segment',
+      automated: true,
+      optional: true,
+    },
     app_id: { title: 'App', description: 'Id of the Slack app.', kind: 'segment', automated: true },
   },
   api: {
@@ -86,8 +98,22 @@ const provider = {
     type: { paths: ['event.type', 'type'] },
     id: { paths: ['event_id'] },
     route: [{ from: { paths: ['team_id', 'team.id'] }, by: 'account' }],
+    at: { in: { paths: ['event_time'] }, unit: 'seconds' },
+    meanings: {
+      app_uninstalled: 'deauthorized',
+      // Ids of people and bots; an end of ours is told as well.
+      tokens_revoked: {
+        is: 'deauthorized',
+        lists: [
+          { path: 'event.tokens.bot', config: 'bot_user_id' },
+          { path: 'event.tokens.oauth', config: 'authed_user_id', unless: 'bot_user_id' },
+        ],
+        echoesEach: true,
+      },
+    },
     challenge: { kind: 'body', when: { path: 'type', equals: 'url_verification' }, reply: 'challenge' },
-    setup: 'Set the signing secret of the app as the webhook secret, then give the webhook URL as the request URL.',
+    setup:
+      'Set the signing secret of the app as the webhook secret, then give the webhook URL as the request URL. Subscribe to `app_uninstalled` and `tokens_revoked`.',
   },
   gotchas: [
     'API errors come with status 200 and `ok: false`: check `ok`. An error that speaks of the token is noticed here and handled like a 401, but the answer itself is passed on and not repeated.',
@@ -100,6 +126,7 @@ const provider = {
     'https://docs.slack.dev/authentication/using-token-rotation (read 2026-11)',
     'https://docs.slack.dev/changelog/2026/03/30/pkce (read 2026-11)',
     'https://api.slack.com/authentication/verifying-requests-from-slack (read 2026-11)',
+    'https://api.slack.com/events/tokens_revoked (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

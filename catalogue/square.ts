@@ -74,6 +74,9 @@ const provider = {
     type: { paths: ['type'] },
     id: { paths: ['event_id'] },
     route: [{ from: { paths: ['merchant_id'] }, by: 'account' }],
+    // The envelope's `created_at` is some seconds later.
+    at: { in: { paths: ['data.object.revocation.revoked_at', 'created_at'] }, unit: 'date' },
+    meanings: { 'oauth.authorization.revoked': 'deauthorized' },
     setup:
       'The signature key of the webhook subscription is the webhook secret; the notification URL must be the webhook URL exactly.',
   },
@@ -90,6 +93,7 @@ const provider = {
     'https://developer.squareup.com/docs/oauth-api/refresh-revoke-limit-scope (read 2026-11)',
     'https://developer.squareup.com/reference/square/oauth-api/revoke-token (read 2026-11)',
     'https://developer.squareup.com/docs/webhooks/step3validate (read 2026-11)',
+    'https://developer.squareup.com/reference/square/webhooks/oauth.authorization.revoked (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

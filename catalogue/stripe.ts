@@ -70,6 +70,8 @@ const provider = {
     id: { paths: ['id'] },
     // Events of the platform itself have no `account`.
     route: [{ from: { paths: ['account'] }, by: 'account' }],
+    at: { in: { paths: ['created'] }, unit: 'seconds' },
+    meanings: { 'account.application.deauthorized': 'deauthorized' },
     setup:
       'Add the webhook URL as an endpoint for events on connected accounts; its signing secret (`whsec_…`) is the webhook secret.',
   },
@@ -82,6 +84,7 @@ const provider = {
   sources: [
     'https://docs.stripe.com/connect/oauth-reference (read 2026-11)',
     'https://docs.stripe.com/connect/oauth-standard-accounts (read 2026-11)',
+    'https://docs.stripe.com/connect/webhooks (account.application.deauthorized; read 2026-11)',
     'https://docs.stripe.com/webhooks/signatures (as third parties describe it, read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;

@@ -16,6 +16,9 @@ const lookup = z.union([
   z.templateLiteral(['metadata.', property]),
 ]);
 
+const meaning = z.enum(['deauthorized', 'account_ready']);
+const unit = z.enum(['seconds', 'milliseconds', 'date']);
+
 const verify = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('hmac'),
@@ -28,7 +31,7 @@ const verify = z.discriminatedUnion('kind', [
     timestamp: z
       .strictObject({
         header: header.optional(),
-        unit: z.enum(['seconds', 'milliseconds', 'date']),
+        unit,
         toleranceSeconds: z.number().int().positive(),
       })
       .optional(),
@@ -55,7 +58,24 @@ export const webhooksSchema = z.strictObject({
       }),
     ),
   ]),
-  meanings: z.record(text, z.enum(['deauthorized', 'account_ready'])).optional(),
+  at: z.strictObject({ in: place, unit }).optional(),
+  meanings: z
+    .record(
+      text,
+      z.union([
+        meaning,
+        z.strictObject({
+          is: meaning,
+          when: z.strictObject({ path, equals: text }).optional(),
+          lists: z
+            .array(z.strictObject({ path, config: property, unless: property.optional() }))
+            .min(1)
+            .optional(),
+          echoesEach: z.literal(true).optional(),
+        }),
+      ]),
+    )
+    .optional(),
   redact: z.array(path).min(1).optional(),
   challenge: z
     .discriminatedUnion('kind', [
@@ -84,18 +104,13 @@ export function checkWebhooks(
   if (proof.kind === 'hmac') checkHmac(proof, report);
   if (proof.kind !== 'none' && proof.secrets.includes('client') && !['OAUTH2', 'OAUTH1', 'APP'].includes(spec.authMode))
     report('webhooks.verify.secrets', `authMode ${spec.authMode} has no client secret`);
-  for (const [name, one] of Object.entries({ type: webhooks.type, id: webhooks.id })) {
+  for (const [name, one] of Object.entries({ type: webhooks.type, id: webhooks.id, at: webhooks.at?.in })) {
     if (one !== undefined && one.headers === undefined && one.paths === undefined)
       report(`webhooks.${name}`, 'names no place');
   }
   if (webhooks.meanings !== undefined && webhooks.type === undefined)
     report('webhooks.meanings', 'an event needs a type to have a meaning');
-  for (const [type, meaning] of Object.entries(webhooks.meanings ?? {})) {
-    const rule = route === 'all' ? undefined : route.find((one) => one.events?.includes(type));
-    // Whoever holds the token may end it; an account id is known to many.
-    if (meaning === 'deauthorized' && rule?.by !== 'token')
-      report(`webhooks.meanings.${type}`, 'an event that ends a connection has to name its token (`by: token`)');
-  }
+  checkMeanings(webhooks, spec, report);
   if (route === 'all') return;
   const others = route.filter((rule) => rule.events === undefined);
   if (others.length > 1) report('webhooks.route', 'only one rule may be for all other events');
@@ -106,6 +121,31 @@ export function checkWebhooks(
     const [group, name] = rule.by.split('.');
     if (group === 'connectionConfig' && spec.connectionConfig?.[name as string] === undefined)
       report(where, `there is no connectionConfig field "${name}"`);
+  }
+}
+
+function checkMeanings(
+  { verify: proof, route, meanings = {} }: WebhooksSpec,
+  spec: ProviderSpec,
+  report: (where: string, problem: string) => void,
+): void {
+  for (const [type, given] of Object.entries(meanings)) {
+    const where = `webhooks.meanings.${type}`;
+    const rule = typeof given === 'string' ? { is: given } : given;
+    for (const { config, unless } of rule.lists ?? []) {
+      for (const name of [config, unless]) {
+        if (name !== undefined && spec.connectionConfig?.[name] === undefined)
+          report(where, `there is no connectionConfig field "${name}"`);
+      }
+    }
+    if (rule.is !== 'deauthorized') continue;
+    const rules = route === 'all' ? [] : route;
+    const by = (rules.find((one) => one.events?.includes(type)) ?? rules.find((one) => one.events === undefined))?.by;
+    if (by === 'token') continue;
+    // Whoever holds the token may end it; an account id is known to many.
+    if (by !== 'account' && by?.startsWith('connectionConfig.') !== true)
+      report(where, 'an event that ends a connection names its token, its account or what its provider knows it by');
+    if (proof.kind !== 'hmac') report(where, 'an event that ends a connection and names no token has to be signed');
   }
 }
 

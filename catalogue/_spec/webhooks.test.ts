@@ -53,7 +53,15 @@ describe('webhooks of a provider file', () => {
     ['two rules for the rest', { ...GOOD, route: [...GOOD.route, { from: { paths: ['a'] }, by: 'account' }] }, /only one rule/], // prettier-ignore
     ['a rule that looks nowhere', { ...GOOD, route: [{ from: {}, by: 'account' }] }, /names no place/],
     ['a type that is nowhere', { ...GOOD, type: {} }, /webhooks.type: names no place/],
-    ['an end that names no token', { ...GOOD, meanings: { left: 'deauthorized' } }, /has to name its token/],
+    [
+      'an end that names nobody',
+      { ...GOOD, route: [], meanings: { left: 'deauthorized' } },
+      /names its token, its account/,
+    ],
+    ['an end that metadata names', { ...GOOD, route: [{ from: { paths: ['a'] }, by: 'metadata.a' }], meanings: { left: 'deauthorized' } }, /names its token, its account/], // prettier-ignore
+    ['an end by account that nothing signs', { ...GOOD, verify: { kind: 'none' }, meanings: { left: 'deauthorized' } }, /has to be signed/], // prettier-ignore
+    ['a list of what is not declared', { ...GOOD, meanings: { left: { is: 'deauthorized', lists: [{ path: 'a', config: 'shop' }] } } }, /no connectionConfig field "shop"/], // prettier-ignore
+    ['a time that is nowhere', { ...GOOD, at: { in: {}, unit: 'date' } }, /webhooks.at: names no place/],
     ['meanings without types', { ...GOOD, type: undefined }, /needs a type/],
   ])('are refused with %s', (_what, webhooks, problem) => {
     expect(problems(webhooks).join('\n')).toMatch(problem);

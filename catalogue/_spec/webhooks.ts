@@ -26,7 +26,7 @@ export interface WebhookHmac {
   /** What is signed, with the holes `${body}`, `${timestamp}`, `${nonce}`, `${method}`, `${url}`. */
   signed: string;
   /** A request whose time lies further away is refused. `header` absent: it is one of the `parts`. */
-  timestamp?: { header?: string; unit: 'seconds' | 'milliseconds' | 'date'; toleranceSeconds: number };
+  timestamp?: { header?: string; unit: WebhookTimeUnit; toleranceSeconds: number };
   /** Tried in order, as far as they are set. */
   secrets: WebhookSecret[];
   /** Why a URL with a secret part proves, whatever the signature: the key may not be ours, or the scheme is a guess. */
@@ -67,10 +67,38 @@ export interface WebhookRoute {
 
 /**
  * What an event means to us; the handlers are in the slices, and an event without a meaning is only passed on.
- * `deauthorized`: the customer has ended the grant whose token the event names. `account_ready`: the account may be used
- * for everything now.
+ * `deauthorized`: the customer has ended the grant that the event names, by its token or by what its connection is known
+ * by. `account_ready`: the account may be used for everything now.
  */
 export type WebhookMeaning = 'deauthorized' | 'account_ready';
+
+/** A meaning that an event has only sometimes, or not for all whom its route finds. */
+export interface WebhookMeaningRule {
+  is: WebhookMeaning;
+  /** Only when the body says so. */
+  when?: { path: string; equals: string };
+  /** Lists in the event, which name whom it ends. Absent: all whom its route finds. */
+  lists?: WebhookNameList[];
+  /** The provider also tells it when we end one of several grants of an account: then it ends no other one. */
+  echoesEach?: true;
+}
+
+/** A list of ids in the body, and the `connectionConfig` field that must be in it. */
+export interface WebhookNameList {
+  path: string;
+  config: string;
+  /** The list does not speak of connections that have this field. */
+  unless?: string;
+}
+
+/** The time of the event by the provider's clock. */
+export interface WebhookTime {
+  in: WebhookPlace;
+  unit: WebhookTimeUnit;
+}
+
+/** `date`: ISO 8601 or that of HTTP. */
+export type WebhookTimeUnit = 'seconds' | 'milliseconds' | 'date';
 
 /** A request that asks for an answer instead of telling something. */
 export type WebhookChallenge =
@@ -89,8 +117,10 @@ export interface WebhooksSpec {
   list?: string;
   /** `all`: every connection of the integration. Empty: only the URL can tell. */
   route: WebhookRoute[] | 'all';
+  /** When it happened. An end that names no token needs it to spare a later grant; absent: when it was received. */
+  at?: WebhookTime;
   /** By event type. */
-  meanings?: Record<string, WebhookMeaning>;
+  meanings?: Record<string, WebhookMeaning | WebhookMeaningRule>;
   /** Dotted paths of secrets: never shown, logged or passed on. */
   redact?: string[];
   challenge?: WebhookChallenge;

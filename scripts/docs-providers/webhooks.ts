@@ -1,5 +1,11 @@
 /** What a provider's page says about its webhooks. */
-import type { WebhookPlace, WebhookRoute, WebhooksSpec } from '../../catalogue/_spec/index.ts';
+import type {
+  WebhookMeaning,
+  WebhookMeaningRule,
+  WebhookPlace,
+  WebhookRoute,
+  WebhooksSpec,
+} from '../../catalogue/_spec/index.ts';
 
 /** Lines of the section. */
 export function webhookFacts(webhooks: WebhooksSpec): string[] {
@@ -12,9 +18,16 @@ export function webhookFacts(webhooks: WebhooksSpec): string[] {
     ...(list === undefined ? [] : [`${list === '.' ? 'The body' : `\`${list}\``} is a list: each item is an event`]),
     ...(route === 'all' ? ['It is about every connection of the integration'] : route.map(routeText)),
     ...(route.length === 0 ? ['Nothing in it tells whose it is: only the webhook URL of a connection does'] : []),
-    ...Object.entries(meanings ?? {}).map(([name, meaning]) => `\`${name}\` ${MEANINGS[meaning]}`),
+    ...Object.entries(meanings ?? {}).map(([name, meaning]) => meaningText(name, meaning)),
     ...(challenge === undefined ? [] : ['The challenge by which the URL is checked is answered']),
   ];
+}
+
+function meaningText(name: string, given: WebhookMeaning | WebhookMeaningRule): string {
+  const { is, when, lists }: WebhookMeaningRule = typeof given === 'string' ? { is: given } : given;
+  const condition = when === undefined ? '' : ` with \`${when.path}\` = \`${when.equals}\``;
+  const limit = lists === undefined ? '' : `, where ${lists.map(({ path }) => `\`${path}\``).join(' or ')} names it`;
+  return `\`${name}\`${condition} ${MEANINGS[is]}${limit}`;
 }
 
 const MEANINGS = {

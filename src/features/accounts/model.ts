@@ -1,4 +1,4 @@
-import type { AccountPolicy, WebhookMeaning } from '../../../catalogue/_spec/index.ts';
+import type { AccountPolicy, WebhookLookup, WebhookMeaning } from '../../../catalogue/_spec/index.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
@@ -17,7 +17,7 @@ export interface AccountsDeps {
   integrations: Pick<IntegrationService, 'byId' | 'list' | 'targetUrl'>;
   connections: Connections;
   credentials: Pick<Credentials, 'forget' | 'live' | 'open' | 'take'>;
-  disconnect: Pick<Disconnect, 'echoed' | 'enqueue' | 'replaced'>;
+  disconnect: Pick<Disconnect, 'echoed' | 'enqueue' | 'letGoOf' | 'noteEchoes' | 'replaced'>;
   activity: Pick<Activity, 'record'>;
   /** Cancels what runs on a connection. Default: nothing runs. */
   events?: Pick<ConnectionEvents, 'deleted'>;
@@ -58,8 +58,15 @@ export type Readiness = { ready: true } | { ready: false; reason: string } | { r
 export interface ProviderEvent {
   environmentId: number;
   integrationId: number;
+  type?: string;
   meaning?: WebhookMeaning;
   body: unknown;
+  /** By the provider's clock where it tells, but never later than it was received. */
+  happenedAt: Date;
+  /** What proved it. */
+  trust: 'signature' | 'url' | 'none';
+  /** Whom it names: the values, and where they were looked up. */
+  about?: { by: WebhookLookup; values: string[] };
 }
 
 /** An account as lists show it. */

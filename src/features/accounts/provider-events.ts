@@ -5,22 +5,23 @@ import { atPath } from '../../protocols/oauth2/index.ts';
 import { grantRowOf, type Connection, type ConnectionState } from '../connections/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import type { AccountsDeps, ProviderEvent } from './model.ts';
+import { isListed, isNamed, namesOf } from './named.ts';
 
 /** What a disconnect at the provider ends. One that is over, or that we are ending, stays as it is. */
 const ENDED: ConnectionState[] = ['pending', 'active', 'expiring', 'needs_reauth', 'not_ready', 'spent'];
 
 type Deps = Pick<AccountsDeps, 'connections' | 'credentials' | 'disconnect' | 'activity' | 'events'>;
 type Answer = { forward?: unknown; settled?: boolean } | undefined;
+type Stored = NonNullable<Awaited<ReturnType<Deps['credentials']['open']>>>;
 
 /** The account may be used for everything now. An event that comes before its connection waits at the gateway. */
 export async function becameReady(
   deps: Deps,
   tx: Sql,
-  event: ProviderEvent,
   integration: Integration,
   matched: Connection[],
 ): Promise<Answer> {
-  const { environmentId } = event;
+  const { environmentId } = integration;
   for (const { id, accountId } of matched) {
     const moved = await deps.connections.setState(tx, { environmentId, id, state: 'active', from: ['not_ready'] });
     if (moved === undefined) continue;
@@ -35,10 +36,7 @@ export async function becameReady(
   return undefined;
 }
 
-/**
- * The customer has disconnected at the provider, or this is the echo of our own disconnect, of which the app knows. What
- * is passed on to the app lacks the token: the provider file says where it stands.
- */
+/** The customer has disconnected at the provider, or this is the echo of our own disconnect, of which the app knows. */
 export async function wasDeauthorized(
   deps: Deps,
   tx: Sql,
@@ -46,22 +44,87 @@ export async function wasDeauthorized(
   integration: Integration,
   matched: Connection[],
 ): Promise<Answer> {
-  const { environmentId } = event;
-  const tokens = tokensOf(integration.provider, event.body);
+  return event.about?.by === 'token'
+    ? endByToken(deps, tx, event, integration, matched)
+    : endByName(deps, tx, event, integration, matched);
+}
+
+/** Whoever holds the token may end its grant. What is passed on lacks it: the provider file says where it stands. */
+async function endByToken(
+  deps: Deps,
+  tx: Sql,
+  { environmentId, body }: ProviderEvent,
+  integration: Integration,
+  matched: Connection[],
+): Promise<Answer> {
+  const tokens = tokensOf(integration.provider, body);
   if (matched.length === 0) {
     for (const token of tokens) {
       if (await deps.disconnect.echoed(tx, environmentId, token)) return { forward: false, settled: true };
     }
     return { forward: false };
   }
-  const grantRows = new Set(matched.map(grantRowOf));
+  // The customer may have connected again since the event was matched: that grant is another one.
+  await endGrants(deps, tx, integration, matched, ({ credential }) =>
+    credential.type === 'OAUTH2' ? tokens.includes(credential.access_token) : false,
+  );
+  return undefined;
+}
+
+/**
+ * An account, or what else the provider knows a connection by, is no secret: only a signature is believed. The grant that
+ * was given after the event is another one, and an event that is older than all that live is about none of them.
+ */
+async function endByName(
+  deps: Deps,
+  tx: Sql,
+  event: ProviderEvent,
+  integration: Integration,
+  matched: Connection[],
+): Promise<Answer> {
+  const names = namesOf(integration.provider, event);
+  if (event.trust !== 'signature' || names === undefined) return undefined;
+  const { environmentId } = event;
+  const { config, values } = names;
+  const query = { environmentId, integrationId: integration.id, config, values };
+  const ours = (await deps.disconnect.letGoOf(tx, query)).filter((gone) => isListed(names, gone));
+  const isEcho = ours.some(({ isEchoed }) => !isEchoed);
+  if (isEcho) await deps.disconnect.noteEchoes(tx, environmentId, ours.map(({ id }) => id)); // prettier-ignore
+  const living = matched.filter((connection) => isNamed(names, connection));
+  if (living.length === 0) return ours.length > 0 ? { forward: false, settled: true } : undefined;
+  if (names.echoesEach && isEcho) return { forward: false };
+  const { ended, spared } = await endGrants(
+    deps,
+    tx,
+    integration,
+    living,
+    ({ authorizedAt }) => authorizedAt.getTime() <= event.happenedAt.getTime(),
+  );
+  return ended === 0 && spared > 0 ? { forward: false } : undefined;
+}
+
+/** Ends the grants of these connections that `isMeant` says yes to. Resolves to how many of each. */
+async function endGrants(
+  deps: Deps,
+  tx: Sql,
+  integration: Integration,
+  connections: Connection[],
+  isMeant: (stored: Stored) => boolean,
+): Promise<{ ended: number; spared: number }> {
+  const { environmentId } = integration;
+  const count = { ended: 0, spared: 0 };
+  const grantRows = new Set(connections.map(grantRowOf));
   for (const grantRow of [...grantRows].toSorted((a, b) => a - b)) {
     await deps.connections.lockGrant(tx, environmentId, grantRow);
     const [first, ...others] = await deps.connections.ofGrant(tx, environmentId, grantRow);
     if (first === undefined) continue;
-    // The customer may have connected again since the event was matched: that grant is another one.
     const stored = await deps.credentials.open(first, tx);
-    if (stored?.credential.type !== 'OAUTH2' || !tokens.includes(stored.credential.access_token)) continue;
+    if (stored === undefined) continue;
+    if (!isMeant(stored)) {
+      count.spared += 1;
+      continue;
+    }
+    count.ended += 1;
     await deps.credentials.forget(tx, first);
     const moved = await deps.connections.setGrantState(tx, {
       environmentId,
@@ -80,7 +143,7 @@ export async function wasDeauthorized(
       note(deps, connection, integration, false, 'The customer has disconnected at the provider');
     }
   }
-  return undefined;
+  return count;
 }
 
 /** Where the provider file says that an event names its connection by token. */

@@ -25,9 +25,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     const live = await credentials.live(environmentId, integration.uniqueKey, connectionId);
     const told = await askReadiness(deps, integration, connection.connectionConfig, live.credential);
     if (told.ready !== true) return;
-    await db.transaction((tx) =>
-      becameReady(deps, tx, { environmentId, integrationId, body: {} }, integration, [connection]),
-    );
+    await db.transaction((tx) => becameReady(deps, tx, integration, [connection]));
   }
 
   async function askQuietly(environmentId: number, id: number): Promise<void> {
@@ -94,7 +92,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       const living = found.filter((connection) => connection !== undefined);
       switch (event.meaning) {
         case 'account_ready':
-          return becameReady(deps, tx, event, integration, living);
+          return becameReady(deps, tx, integration, living);
         case 'deauthorized':
           return wasDeauthorized(deps, tx, event, integration, living);
       }

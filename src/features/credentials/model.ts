@@ -146,7 +146,10 @@ export interface Credentials {
    */
   take(tx: Sql, connection: Connection): Promise<Credential | 'shared' | undefined>;
   /** As stored: no refresh, whatever the state. */
-  open(connection: Connection, sql?: Sql): Promise<{ credential: Credential; scope: string | undefined } | undefined>;
+  open(
+    connection: Connection,
+    sql?: Sql,
+  ): Promise<{ credential: Credential; scope: string | undefined; authorizedAt: Date } | undefined>;
   /** Tokens of refreshes that ended after their connection was deleted; oldest first. */
   late(limit: number): Promise<LateGrant[]>;
   /** Wipes a late token, in the transaction that took it over. */

@@ -95,7 +95,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     async open(connection, sql = db) {
       const row = await selectCredential(sql, connection.environmentId, grantRowOf(connection));
-      return row && { credential: await openGrant(vault, row), scope: row.scope ?? undefined };
+      return (
+        row && {
+          credential: await openGrant(vault, row),
+          scope: row.scope ?? undefined,
+          authorizedAt: row.authorized_at,
+        }
+      );
     },
     late: (limit) => readLate(context, limit),
     wipeLate: (tx, grant) => deleteReply(tx, grant.environmentId, grant.journalId),

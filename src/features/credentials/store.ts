@@ -11,6 +11,7 @@ export interface CredentialRow {
   access_hash: Buffer | null;
   refresh_hash: Buffer | null;
   scope: string | null;
+  authorized_at: Date;
   expires_at: Date | null;
   lease_epoch: number;
   grant_epoch: number;
@@ -32,7 +33,8 @@ export interface CredentialRow {
 }
 
 const COLUMNS = `c.environment_id, c.connection_id, c.gen, c.sealed, c.refresh_sealed, c.access_hash, c.refresh_hash,
-  c.scope, c.expires_at, c.lease_epoch, c.grant_epoch, c.outcome_unknown, c.failures, c.last_failure, c.last_failure_at,
+  c.scope, c.authorized_at, c.expires_at, c.lease_epoch, c.grant_epoch, c.outcome_unknown, c.failures, c.last_failure,
+  c.last_failure_at,
   c.intent_at IS NOT NULL AS intent_open,
   coalesce(c.lease_until >= clock_timestamp(), false) AS leased,
   (extract(epoch FROM c.expires_at - clock_timestamp()) * 1000)::float8 AS left_ms,
@@ -83,8 +85,8 @@ export async function upsertGrant(sql: Sql, grant: SealedGrant, leftMs: number |
          gen = c.gen + 1, sealed = excluded.sealed, refresh_sealed = excluded.refresh_sealed,
          access_hash = excluded.access_hash, refresh_hash = excluded.refresh_hash, scope = excluded.scope,
          expires_at = excluded.expires_at, sweep_at = excluded.sweep_at, refreshed_at = clock_timestamp(),
-         lease_epoch = c.lease_epoch + 1, grant_epoch = c.lease_epoch + 1, lease_owner = NULL, lease_until = NULL,
-         intent_at = NULL, intent_rt_hash = NULL, outcome_unknown = 0, failures = 0, refused_on = NULL,
+         authorized_at = clock_timestamp(), lease_epoch = c.lease_epoch + 1, grant_epoch = c.lease_epoch + 1,
+         lease_owner = NULL, lease_until = NULL, intent_at = NULL, intent_rt_hash = NULL, outcome_unknown = 0, failures = 0, refused_on = NULL,
          last_failure_at = NULL, last_failure = NULL, next_attempt_at = NULL
        RETURNING grant_epoch
      )

@@ -64,6 +64,15 @@ export interface DisconnectDeps {
   isQuarantined?: () => boolean;
 }
 
+/** A connection that is gone. */
+export interface LetGoConnection {
+  /** Row id. */
+  id: number;
+  connectionConfig: Record<string, unknown>;
+  /** The provider has told of it. */
+  isEchoed: boolean;
+}
+
 export interface Disconnect {
   /**
    * Deletes the connection at once and asks the provider to let go. Resolves after at most 5 s: to `pending` when the
@@ -82,6 +91,13 @@ export interface Disconnect {
    * app knows already.
    */
   echoed(tx: Sql, environmentId: number, token: string): Promise<boolean>;
+  /** Connections of this account, or with one of these values in a field, that we let go of in the last day. */
+  letGoOf(
+    tx: Sql,
+    query: { environmentId: number; integrationId: number; config: string | undefined; values: readonly string[] },
+  ): Promise<LetGoConnection[]>;
+  /** The provider has told of what became of these. */
+  noteEchoes(tx: Sql, environmentId: number, connectionIds: readonly number[]): Promise<void>;
   /** Works on everything due; nodes share the work. Resolves to the number of tasks worked on. */
   sweep(): Promise<number>;
   /** Sweeps every 10 s until the returned function is called, which waits for what runs. */

@@ -11,7 +11,9 @@ import {
   finishTask,
   forgetEchoes,
   noteEcho,
+  noteEchoesOf,
   postponeTask,
+  selectLetGo,
   selectTask,
   upsertTask,
   type TaskRow,
@@ -263,6 +265,8 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     async echoed(tx, environmentId, token) {
       return noteEcho(tx, environmentId, await credentials.tokenHash(environmentId, token));
     },
+    letGoOf: selectLetGo,
+    noteEchoes: noteEchoesOf,
     sweep,
     start() {
       let sweeping = false;

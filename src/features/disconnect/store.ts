@@ -1,6 +1,6 @@
 /** SQL of table `disconnect_task`. Times are the database's. */
 import type { Sql } from '../../platform/postgres/index.ts';
-import type { DisconnectOutcome } from './model.ts';
+import type { DisconnectOutcome, LetGoConnection } from './model.ts';
 
 export interface TaskRow {
   environment_id: number;
@@ -120,15 +120,44 @@ export async function postponeTask(
   );
 }
 
+const ECHOED = `echoed_at = coalesce(echoed_at, statement_timestamp()),
+  next_attempt_at = CASE WHEN outcome = 'pending' THEN least(next_attempt_at, statement_timestamp()) END`;
+
 /** Notes that the provider told of the end of a token; what still waits for its answer is tried at once. */
 export async function noteEcho(sql: Sql, environmentId: number, hash: Buffer): Promise<boolean> {
   const rows = await sql.query(
-    `UPDATE disconnect_task SET echoed_at = coalesce(echoed_at, statement_timestamp()),
-       next_attempt_at = CASE WHEN outcome = 'pending' THEN least(next_attempt_at, statement_timestamp()) END
+    `UPDATE disconnect_task SET ${ECHOED}
      WHERE environment_id = $1 AND echo_hashes @> ARRAY[$2::bytea] RETURNING 1`,
     [environmentId, hash],
   );
   return rows.length > 0;
+}
+
+/** As {@link noteEcho}, of what became of these connections. */
+export async function noteEchoesOf(sql: Sql, environmentId: number, connectionIds: readonly number[]): Promise<void> {
+  await sql.query(
+    `UPDATE disconnect_task SET ${ECHOED} WHERE environment_id = $1 AND connection_id = ANY ($2::bigint[])`,
+    [environmentId, connectionIds],
+  );
+}
+
+/**
+ * Connections that were let go of and whose echo is waited for: of an account, or with one of the values in the field
+ * `config`.
+ */
+export async function selectLetGo(
+  sql: Sql,
+  query: { environmentId: number; integrationId: number; config: string | undefined; values: readonly string[] },
+): Promise<LetGoConnection[]> {
+  const rows = await sql.query<{ id: number; connection_config: Record<string, unknown>; is_echoed: boolean }>(
+    `SELECT c.id, c.connection_config, t.echoed_at IS NOT NULL AS is_echoed
+     FROM disconnect_task t JOIN connection c ON c.environment_id = t.environment_id AND c.id = t.connection_id
+     WHERE t.environment_id = $1 AND t.echo_hashes IS NOT NULL AND c.integration_id = $2 AND c.deleted_at IS NOT NULL
+       AND CASE WHEN $3::text IS NULL THEN c.account_id ELSE c.connection_config ->> $3::text END = ANY ($4::text[])
+     ORDER BY c.id`,
+    [query.environmentId, query.integrationId, query.config ?? null, query.values],
+  );
+  return rows.map((row) => ({ id: row.id, connectionConfig: row.connection_config, isEchoed: row.is_echoed }));
 }
 
 /** Forgets the hashes of tokens that ended so long ago that the provider will not tell of it any more. */

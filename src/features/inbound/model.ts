@@ -1,4 +1,4 @@
-import type { WebhookMeaning } from '../../../catalogue/_spec/index.ts';
+import type { WebhookLookup, WebhookMeaning } from '../../../catalogue/_spec/index.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 
 /**
@@ -34,9 +34,11 @@ export interface InboundEvent {
   /** Lower-case names; only those the catalogue lists. */
   headers: Record<string, string>;
   receivedAt: Date;
+  /** By the provider's clock where it tells, but never later than `receivedAt`. */
+  happenedAt: Date;
   trust: Trust;
-  /** The account it is about, where it says so. */
-  accountId?: string;
+  /** Whom it names: the values, and where they were looked up. */
+  about?: { by: WebhookLookup; values: string[] };
 }
 
 /** A connection that an event is about. */

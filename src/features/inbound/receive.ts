@@ -227,9 +227,9 @@ function listAt(value: unknown, path: string): unknown[] | undefined {
 }
 
 function keptHeaders(spec: WebhooksSpec, headers: ReceivedWebhook['headers']): Record<string, string> {
-  const names = [...(spec.type?.headers ?? []), ...(spec.id?.headers ?? []), ...(spec.keepHeaders ?? [])];
+  const names = [...(spec.type?.headers ?? []), ...(spec.id?.headers ?? []), ...(spec.at?.in.headers ?? [])];
   const kept: Record<string, string> = {};
-  for (const name of ['content-type', 'user-agent', ...names]) {
+  for (const name of ['content-type', 'user-agent', ...names, ...(spec.keepHeaders ?? [])]) {
     const value = headers[name];
     if (typeof value === 'string' && value.length <= HEADER_CHARS_MAX) kept[name] = value;
   }

@@ -2,7 +2,7 @@
 import type { WebhooksSpec } from '../../../catalogue/_spec/index.ts';
 import type { KillPoints } from '../../platform/kill-points.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
-import { redacted } from '../../protocols/webhook-signature/index.ts';
+import { readTime, redacted, textsAt } from '../../protocols/webhook-signature/index.ts';
 import type { Connections } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
@@ -124,8 +124,8 @@ function eventOf(
   body: unknown,
   identifiers: Identifiers | undefined,
 ): InboundEvent {
-  const meaning = due.type === undefined ? undefined : spec.meanings?.[due.type];
-  const accountId = identifiers?.by === 'account' ? identifiers.values[0] : undefined;
+  const meaning = meaningOf(spec, due.type, body);
+  const toldAtMs = spec.at && readTime(spec.at, due.headers, body);
   return {
     id: due.uuid,
     environmentId: due.environmentId,
@@ -137,9 +137,17 @@ function eventOf(
     body,
     headers: due.headers,
     receivedAt: due.receivedAt,
+    happenedAt: new Date(Math.min(toldAtMs ?? Infinity, due.receivedAt.getTime())),
     trust: due.trust,
-    ...(accountId !== undefined && { accountId }),
+    ...(identifiers !== undefined && { about: identifiers }),
   };
+}
+
+function meaningOf({ meanings = {} }: WebhooksSpec, type: string | undefined, body: unknown) {
+  const given = type !== undefined && Object.hasOwn(meanings, type) ? meanings[type] : undefined;
+  if (given === undefined || typeof given === 'string') return given;
+  const { is, when } = given;
+  return when === undefined || textsAt(body, when.path).includes(when.equals) ? is : undefined;
 }
 
 /** One after the other; the last word on forwarding counts. */

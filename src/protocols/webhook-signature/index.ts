@@ -5,4 +5,4 @@
  * here throws on anything a stranger may send.
  */
 export { verifyWebhook, type WebhookProof, type WebhookRequest } from './verify.ts';
-export { readPlace, redacted, textsAt, withoutSuffix } from './read.ts';
+export { readPlace, readTime, redacted, textsAt, withoutSuffix } from './read.ts';

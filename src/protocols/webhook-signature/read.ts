@@ -1,8 +1,11 @@
-import type { WebhookPlace } from '../../../catalogue/_spec/index.ts';
+import type { WebhookPlace, WebhookTime, WebhookTimeUnit } from '../../../catalogue/_spec/index.ts';
 import { atPath } from '../oauth2/parse-body.ts';
 
 /** Longer texts are no names and no ids. */
 const TEXT_CHARS_MAX = 1_024;
+
+/** A time is shorter in every way of writing it. */
+const TIME_CHARS_MAX = 40;
 
 /** Control characters, which no name and no id has. */
 // oxlint-disable-next-line no-control-regex
@@ -37,6 +40,25 @@ export function textsAt(value: unknown, path: string): string[] {
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
+/** Milliseconds since 1970; undefined when it is no time of that unit. */
+export function parseTime(text: string, unit: WebhookTimeUnit): number | undefined {
+  if (text.length > TIME_CHARS_MAX) return undefined;
+  const value = unit === 'date' ? Date.parse(text) : /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  return Number.isNaN(value) ? undefined : unit === 'seconds' ? value * 1_000 : value;
+}
+
+/** When the event happened by the provider's clock, in milliseconds: at the latest, where it tells whole seconds. */
+export function readTime(
+  { in: place, unit }: WebhookTime,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  body: unknown,
+): number | undefined {
+  const [text] = readPlace(place, headers, body);
+  const atMs = text === undefined ? undefined : parseTime(text, unit);
+  const isWhole = text !== undefined && (unit === 'seconds' || (unit === 'date' && !text.includes('.')));
+  return atMs !== undefined && isWhole ? atMs + 999 : atMs;
 }
 
 /** The value without the ending; as it is when it ends otherwise. */

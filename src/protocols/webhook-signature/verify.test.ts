@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../catalogue/index.ts';
 import type { WebhookHmac } from '../../../catalogue/_spec/index.ts';
+import { signWebhook } from '../../../test/support/sign-webhook.ts';
 import { verifyWebhook, type WebhookRequest } from './verify.ts';
 
 const NOW_MS = Date.parse('2026-11-22T12:00:00Z');
@@ -14,35 +14,9 @@ interface Made {
   body: Buffer;
 }
 
-/** Signs as the provider would; written apart from the engine. */
-function sign(spec: WebhookHmac, secret = SECRET, atMs = NOW_MS, body = BODY, encoding = spec.encoding): Made {
-  const unit = spec.timestamp?.unit;
-  const timestamp =
-    unit === 'seconds' ? String(atMs / 1_000) : unit === 'milliseconds' ? String(atMs) : new Date(atMs).toISOString();
-  const nonce = '1700000000';
-  const text = spec.signed
-    .replace('${timestamp}', timestamp)
-    .replace('${nonce}', nonce)
-    .replace('${method}', 'POST')
-    .replace('${url}', URL)
-    .replace('${body}', () => body);
-  const digest = createHmac(spec.algorithm, secret).update(text, 'utf8').digest(encoding);
-  const { parts } = spec;
-  const value =
-    parts === undefined
-      ? `${spec.prefix ?? ''}${digest}`
-      : [
-          ...(parts.timestamp === undefined ? [] : [`${parts.timestamp}=${timestamp}`]),
-          ...(parts.nonce === undefined ? [] : [`${parts.nonce}=${nonce}`]),
-          `${parts.signature}=${digest}`,
-        ].join(',');
-  return {
-    headers: {
-      [spec.headers[0] as string]: value,
-      ...(spec.timestamp?.header !== undefined && { [spec.timestamp.header]: timestamp }),
-    },
-    body: Buffer.from(body),
-  };
+/** Signs as the provider would. */
+function sign(spec: WebhookHmac, secret = SECRET, atMs = NOW_MS, body = BODY): Made {
+  return { headers: signWebhook(spec, { secret, atMs, body, url: URL }), body: Buffer.from(body) };
 }
 
 const requestOf = ({ headers, body }: Made): WebhookRequest => ({
