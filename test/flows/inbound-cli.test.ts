@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/shell/cli/index.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 
@@ -94,6 +94,11 @@ describe('webhooks on the command line', () => {
     expect(JSON.parse((await hawser('inbound', 'show', event.id)).out)).toMatchObject({ body: { id: 'e0' } });
     expect((await hawser('inbound', 'replay', event.id)).out).toBe('1 are handled again.\n');
     expect((await hawser('inbound', 'replay')).code).toBe(4);
+    // More than one call takes: it goes on where the last one ended.
+    const replay = vi.spyOn(app.services.inbound, 'replay').mockResolvedValueOnce({ count: 10_000, last: 0 });
+    expect((await hawser('inbound', 'replay', '-t', 'before')).out).toBe('10001 are handled again.\n');
+    expect(replay.mock.calls.map(([, { after }]) => after)).toEqual([undefined, 0]);
+    replay.mockRestore();
     expect((await hawser('listen', 'nowhere')).code).toBe(2);
   });
 });

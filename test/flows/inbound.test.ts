@@ -389,10 +389,15 @@ describe('stored events over the API', () => {
     const before = forwards().length;
     const ago = new Date(Date.now() - 3_600_000).toISOString();
     const answer = await app.api('POST', '/inbound-events/replay', { type: 'report.completed', received_after: ago, limit: 2 }); // prettier-ignore
-    expect(answer.body).toEqual({ replayed: 2, has_more: true });
     await quiet();
     expect(forwards().length).toBe(before + 2);
-    expect((await app.api('POST', '/inbound-events/replay', {})).status).toBe(400);
+    const all = (await app.api('GET', '/inbound-events?type=report.completed&after=0')).body.events;
+    expect(answer.body).toEqual({ replayed: 2, has_more: true, next_cursor: all[1].cursor });
+    const behind = async (after: string) =>
+      (await app.api('POST', '/inbound-events/replay', { type: 'report.completed', after })).body;
+    expect(await behind(all.at(-2).cursor)).toEqual({ replayed: 1, has_more: false, next_cursor: null });
+    expect((await behind(all.at(-1).cursor)).replayed).toBe(0);
+    expect((await app.api('POST', '/inbound-events/replay', { after: '1' })).status).toBe(400);
     expect((await app.api('POST', '/inbound-events/replay', { ids: [list[0].id] })).body.replayed).toBe(1);
     await quiet();
     const prod = await fetch(`${app.url}/inbound-events`, { headers: { authorization: `Bearer ${app.prodApiKey}` } });

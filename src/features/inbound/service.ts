@@ -22,6 +22,7 @@ export type InboundDeps = Omit<ReceiveDeps, 'stored'> &
 export type InboundEdge = Pick<GatewayDeps, 'watchBody' | 'toError'>;
 
 export type ListQuery = Parameters<typeof selectListed>[1];
+type ReplayOptions = Parameters<typeof replayEvents>[2];
 
 export interface Inbound {
   /** Mounts `POST /webhook/…`. */
@@ -34,8 +35,8 @@ export interface Inbound {
   list(query: ListQuery, options?: { waitMs: number; signal: AbortSignal }): Promise<ListedEvent[]>;
   /** One with its body, without the secrets in it. */
   read(environmentId: number, id: string): Promise<{ event: ListedEvent; body: unknown } | undefined>;
-  /** Makes events due again, oldest first; resolves to how many. */
-  replay(filter: EventFilter, limit: number): Promise<number>;
+  /** Makes events due again, as `replayEvents` says. */
+  replay(filter: EventFilter, options: ReplayOptions): ReturnType<typeof replayEvents>;
   /** Handles what is due now; resolves to how many events. */
   work: Worker['work'];
   /** Handles events until the returned function has resolved. */
@@ -77,10 +78,10 @@ export function createInbound(deps: InboundDeps): Inbound {
       const secrets = integration === undefined ? [] : (webhooksOf(integration).redact ?? []);
       return { event: whole.listed, body: redacted(body, secrets) };
     },
-    async replay(filter, limit) {
-      const count = await replayEvents(db, filter, limit);
-      if (count > 0) worker.wake();
-      return count;
+    async replay(filter, options) {
+      const replayed = await replayEvents(db, filter, options);
+      if (replayed.count > 0) worker.wake();
+      return replayed;
     },
     work: () => worker.work(),
     start: () => worker.start(),

@@ -121,15 +121,19 @@ export async function selectWhole(sql: Sql, environmentId: number, uuid: string)
   );
 }
 
-/** Makes events due again as if they had just come, oldest first; resolves to how many. */
-export async function replayEvents(sql: Sql, filter: EventFilter, limit: number): Promise<number> {
-  const rows = await sql.query(
+/** Makes events behind `after` due again as if they had just come, oldest first; resolves to how many, and the last. */
+export async function replayEvents(
+  sql: Sql,
+  filter: EventFilter,
+  { limit, after }: { limit: number; after?: number | undefined },
+): Promise<{ count: number; last: number | undefined }> {
+  const rows = await sql.query<{ id: number }>(
     `WITH picked AS (
-       SELECT e.id FROM inbound_event e WHERE ${WHERE} ORDER BY e.id LIMIT $8 FOR UPDATE)
+       SELECT e.id FROM inbound_event e WHERE ${WHERE} AND e.id > $8 ORDER BY e.id LIMIT $9 FOR UPDATE)
      UPDATE inbound_event SET state = 'received', reason = NULL, error = NULL, attempts = 0, looks = 0, is_told = false,
        due_at = statement_timestamp()
-     FROM picked WHERE environment_id = $1 AND inbound_event.id = picked.id RETURNING 1`,
-    [...valuesOf(filter), limit],
+     FROM picked WHERE environment_id = $1 AND inbound_event.id = picked.id RETURNING inbound_event.id`,
+    [...valuesOf(filter), after ?? 0, limit],
   );
-  return rows.length;
+  return { count: rows.length, last: rows.length === 0 ? undefined : Math.max(...rows.map(({ id }) => id)) };
 }

@@ -6,6 +6,9 @@ import type { EventFilter } from './store-read.ts';
 
 const stamp = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
+/** Where a list or a replay goes on. */
+export const eventCursor = z.string().regex(/^[0-9]{1,15}$/, 'The cursor of an event.');
+
 /** Which events a list or a replay is about. */
 export const eventFilter = {
   provider_config_key: PROVIDER_CONFIG_KEY.optional(),

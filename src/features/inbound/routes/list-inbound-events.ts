@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter, eventToWire, readFilter } from '../wire.ts';
+import { eventCursor, eventFilter, eventToWire, readFilter } from '../wire.ts';
 import type { InboundRouteDeps } from './index.ts';
 
 const LIMIT_MAX = 100;
 const LIMIT_DEFAULT = 20;
 /** Longer than a usual load balancer waits for an answer, nobody should. */
 const WAIT_SECONDS_MAX = 25;
-
-const place = z.string().regex(/^[0-9]{1,15}$/, 'The cursor of an event.');
 
 /** Webhooks as received, newest first; with `after` oldest first, and then it can wait for new ones. Ours. */
 export function listInboundEventsRoute(deps: InboundRouteDeps) {
@@ -22,8 +20,8 @@ export function listInboundEventsRoute(deps: InboundRouteDeps) {
       .strictObject({
         ...eventFilter,
         limit: z.coerce.number().int().min(1).max(LIMIT_MAX).optional(),
-        cursor: place.optional(),
-        after: place.optional(),
+        cursor: eventCursor.optional(),
+        after: eventCursor.optional(),
         wait_seconds: z.coerce.number().int().min(0).max(WAIT_SECONDS_MAX).optional(),
       })
       .refine((query) => query.cursor === undefined || query.after === undefined, {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { eventFilter, readFilter } from '../wire.ts';
+import { eventCursor, eventFilter, readFilter } from '../wire.ts';
 import type { InboundRouteDeps } from './index.ts';
 
 const IDS_MAX = 100;
-/** One statement; what is behind it is asked for again. */
+/** One statement; what is behind it is asked for with the `next_cursor` of the answer as `after`. */
 const LIMIT_MAX = 10_000;
 
 /** Handles stored webhooks again, oldest first, as if they had just come: one, those of a filter, of a time; ours. */
@@ -21,8 +21,9 @@ export function replayInboundEventsRoute(deps: InboundRouteDeps) {
         ...eventFilter,
         ids: z.array(z.uuid()).min(1).max(IDS_MAX).optional(),
         limit: z.number().int().min(1).max(LIMIT_MAX).optional(),
+        after: eventCursor.optional(),
       })
-      .refine(({ limit: _limit, ...which }) => Object.keys(which).length > 0, {
+      .refine(({ limit: _limit, after: _after, ...which }) => Object.keys(which).length > 0, {
         message: 'Say which events: `ids`, or at least one property of a filter.',
       }),
     errors: ['unknown_provider_config'],
@@ -30,11 +31,12 @@ export function replayInboundEventsRoute(deps: InboundRouteDeps) {
       const { body } = request;
       const environmentId = environmentOf(request).id;
       const limit = body.limit ?? LIMIT_MAX;
-      const replayed = await deps.inbound.replay(
+      const { count, last } = await deps.inbound.replay(
         { ...(await readFilter(deps.integrations, environmentId, body)), uuids: body.ids },
-        limit,
+        { limit, after: body.after === undefined ? undefined : Number(body.after) },
       );
-      return { body: { replayed, has_more: replayed === limit } };
+      const hasMore = count === limit;
+      return { body: { replayed: count, has_more: hasMore, next_cursor: hasMore ? String(last) : null } };
     },
   });
 }

@@ -62,14 +62,13 @@ export function addInboundCommand(program: Command, output: Output): void {
       using(options, async (client) => {
         const which = { ...filterOf(options), ...(ids.length > 0 && { ids }) };
         let replayed = 0;
-        for (let more = true; more;) {
-          const page = (await client.json('POST', '/inbound-events/replay', which)) as {
+        for (let after: { after: string } | undefined | null; after !== null;) {
+          const page = (await client.json('POST', '/inbound-events/replay', { ...which, ...after })) as {
             replayed: number;
-            has_more: boolean;
+            next_cursor: string | null;
           };
           replayed += page.replayed;
-          // The same filter would find the same ones again: a state is what changes.
-          more = page.has_more && options.state !== undefined && options.state !== 'received';
+          after = page.next_cursor === null ? null : { after: page.next_cursor };
         }
         output.out(options.json === true ? `${JSON.stringify({ replayed })}\n` : `${replayed} are handled again.\n`);
       }),
