@@ -3,7 +3,8 @@
  * a link, waits until Checkr has reviewed the account, orders a report, hears by one signed event that the report is done,
  * and hears as well that the customer has left.
  *
- * With Hawser and its emulators running, and this program's endpoint allowed:
+ * In one terminal Hawser with its emulators, allowed to call this program's endpoint; in another this program, from the
+ * same folder. It prints a link, and goes on when you have opened it and said yes. It can be run again and again.
  *
  *   HAWSER_EGRESS_ALLOW=127.0.0.1:4010 npm start
  *   node_modules/.bin/node examples/checkr-scenario.ts
@@ -23,10 +24,16 @@ export interface Options {
   checkr: string;
   /** Port of 127.0.0.1 on which this app hears events. */
   port: number;
-  /** Gives the link to the customer, who signs in at the emulator as Rosa Delgado. */
-  show(link: string): void | Promise<void>;
+  /** Gives the link to the customer, who signs in at the emulator under this name. */
+  show(link: string, customer: Customer): void | Promise<void>;
   /** Tells the reader where we are. */
   tell(line: string): void;
+}
+
+export interface Customer {
+  name: string;
+  company: string;
+  email: string;
 }
 
 /** An event as it came to the endpoint, its signature proven. */
@@ -37,7 +44,6 @@ export interface Heard {
 }
 
 const INTEGRATION = 'checkr-partner';
-const CUSTOMER = { id: 'pinecone', email: 'rosa@pinecone.example' };
 /** A state of a report, as the synced records know it. */
 type Report = { id: string; status: string; result: string | null };
 
@@ -47,17 +53,25 @@ export async function checkrScenario(options: Options): Promise<{ connectionId: 
   const api = (method: string, path: string, body?: unknown) => callJson(`${host}${path}`, method, body, apiKey);
   const checkr = (method: string, path: string, body?: unknown) => callJson(`${options.checkr}${path}`, method, body);
 
-  // Our endpoint: its secret proves each event. We want three kinds of them.
-  const endpoint = await api('POST', '/endpoints', {
-    url: `http://127.0.0.1:${options.port}/events`,
-    kinds: ['account.ready', 'sync', 'connection.deauthorized'],
-  });
-  const inbox = await listen(options.port, endpoint.data.secret);
+  // Our endpoint: its secret proves each event. We want three kinds of them. One that an aborted run left goes.
+  const inbox = await listen(options.port);
+  const url = `http://127.0.0.1:${options.port}/events`;
+  const { endpoints } = await api('GET', '/endpoints');
+  for (const left of endpoints.filter((one: { url: string }) => one.url === url)) {
+    await api('DELETE', `/endpoints/${left.id}`);
+  }
+  let endpoint: { id: string; secret: string } | undefined;
   try {
+    endpoint = (await api('POST', '/endpoints', { url, kinds: ['account.ready', 'sync', 'connection.deauthorized'] }))
+      .data as { id: string; secret: string };
+    inbox.trust(endpoint.secret);
+
     tell('1. The customer connects. The account is new: Checkr has yet to review it.');
-    const session = await nango.createConnectSession({ end_user: CUSTOMER, allowed_integrations: [INTEGRATION] });
-    await options.show(session.data.connect_link);
-    const { connection_id: connectionId } = await nango.waitForConnection(INTEGRATION, CUSTOMER.id);
+    const customer = await signUp(checkr);
+    const endUser = { id: customer.email, email: customer.email };
+    const session = await nango.createConnectSession({ end_user: endUser, allowed_integrations: [INTEGRATION] });
+    await options.show(session.data.connect_link, customer);
+    const { connection_id: connectionId } = await nango.waitForConnection(INTEGRATION, endUser.id);
     const me = async () => {
       const { accounts } = await api('GET', `/accounts?provider_config_key=${INTEGRATION}`);
       for (const { id } of accounts) {
@@ -126,9 +140,25 @@ export async function checkrScenario(options: Options): Promise<{ connectionId: 
     tell(`   We were told; the connection is ${(await me()).state}, and its credential is gone.`);
     return { connectionId, heard: inbox.all };
   } finally {
-    await api('DELETE', `/endpoints/${endpoint.data.id}`);
+    if (endpoint !== undefined) await api('DELETE', `/endpoints/${endpoint.id}`);
     await inbox.close();
   }
+}
+
+/** Somebody new at the emulated Checkr, as each run needs one. */
+async function signUp(
+  checkr: (method: string, path: string, body?: unknown) => ReturnType<typeof callJson>,
+): Promise<Customer> {
+  const { data: accounts } = await checkr('GET', '/_emulator/accounts');
+  const number = accounts.length + 1;
+  const customer = {
+    name: `Ines Falk ${number}`,
+    company: `Falk Couriers ${number}`,
+    email: `ines-${number}@falk.example`,
+  };
+  const { name, company, email } = customer;
+  await checkr('POST', '/_emulator/accounts', { name: company, full_name: name, email, ready: false });
+  return customer;
 }
 
 /** A webhook of the provider has changed a record that we knew. */
@@ -138,16 +168,16 @@ export function isUpdate(event: Heard): boolean {
 }
 
 /** A small server that takes only what is signed with the endpoint's secret. */
-async function listen(port: number, secret: string) {
+async function listen(port: number) {
   const all: Heard[] = [];
-  const webhook = new Webhook(secret);
+  let webhook: Webhook | undefined;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       try {
         const body = Buffer.concat(chunks).toString('utf8');
-        const event = webhook.verify(body, request.headers as Record<string, string>) as { type: string };
+        const event = webhook?.verify(body, request.headers as Record<string, string>) as { type: string };
         const id = String(request.headers['webhook-id']);
         // The same id again is the same event again.
         if (!all.some((known) => known.id === id)) all.push({ id, ...event });
@@ -158,9 +188,10 @@ async function listen(port: number, secret: string) {
       }
     });
   });
-  await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => void server.on('error', reject).listen(port, '127.0.0.1', resolve));
   return {
     all,
+    trust: (secret: string) => void (webhook = new Webhook(secret)),
     next: (type: string, isIt: (event: Heard) => boolean = () => true) =>
       until(`an event ${type}`, () => all.find((event) => event.type === type && isIt(event))),
     close: () =>
@@ -196,16 +227,28 @@ async function callJson(url: string, method: string, body?: unknown, apiKey?: st
 }
 
 if (import.meta.main) {
-  const file = JSON.parse(readFileSync('.hawser/hawser.json', 'utf8')) as {
-    url: string;
-    environments: { dev: { apiKey: string } };
-  };
-  await checkrScenario({
-    host: file.url,
-    apiKey: file.environments.dev.apiKey,
-    checkr: 'http://127.0.0.1:3004/checkr',
-    port: 4010,
-    show: (link) => console.log(`Open this in a browser, and sign in as Rosa Delgado (Pinecone Couriers):\n${link}`),
-    tell: (line) => console.log(line),
-  });
+  const folder = process.env['HAWSER_DATA_DIR'] ?? '.hawser';
+  try {
+    const file = JSON.parse(readFileSync(`${folder}/hawser.json`, 'utf8')) as {
+      url: string;
+      emulatorUrl: string;
+      environments: { dev: { apiKey: string } };
+    };
+    await checkrScenario({
+      host: file.url,
+      apiKey: file.environments.dev.apiKey,
+      checkr: `${file.emulatorUrl}/checkr`,
+      port: 4010,
+      show: (link, { name, company }) =>
+        console.log(`   Open this in a browser, sign in as ${name} (${company}), and say yes:\n   ${link}`),
+      tell: (line) => console.log(line),
+    });
+    console.log('That was the life of an account.');
+  } catch (error) {
+    console.error(error instanceof Error ? `It ended early: ${error.message}` : error);
+    console.error(
+      'Port 4010 has to be free, and Hawser has to run in this folder: HAWSER_EGRESS_ALLOW=127.0.0.1:4010 npm start',
+    );
+    process.exitCode = 1;
+  }
 }

@@ -63,10 +63,10 @@ it('checkr-scenario: from the first click to the goodbye', async () => {
       apiKey: app.apiKey,
       checkr: app.emulators.get('checkr').url,
       port,
-      async show(link) {
+      async show(link, { email }) {
         const token = new URL(link).searchParams.get('session_token') as string;
         const flow = await beginFlow(app.url, 'checkr-partner', token);
-        await finishFlow(app, 'checkr-partner', flow, { user: 'rosa@pinecone.example' });
+        await finishFlow(app, 'checkr-partner', flow, { user: email });
       },
       tell: (line) => void lines.push(line),
     });
