@@ -86,6 +86,56 @@ describe('webhooks on the command line', () => {
     expect([code, out]).toEqual([1, expect.stringContaining('→ 500')]);
   });
 
+  it('in a terminal: keys choose one, show it, send it again and end', async () => {
+    // What a terminal gives, and gets back in the end.
+    const raw: boolean[] = [];
+    const stdin = Object.assign(process.stdin, { setRawMode: (on: boolean) => (raw.push(on), process.stdin) });
+    let out = '';
+    let err = '';
+    const { port } = program.address() as AddressInfo;
+    const args = ['listen', `http://127.0.0.1:${port}/hooks`, '-t', 'keys'];
+    const listening = runCli(args, { out: (text) => (out += text), err: (text) => (err += text), isTerminal: true });
+    const press = async (key: string, stream: () => string, wanted: string | RegExp) => {
+      stdin.emit('data', key);
+      await expect.poll(stream, { timeout: 10_000 }).toMatch(wanted);
+    };
+    await expect.poll(async () => {
+      await send('keys', `k${crypto.randomUUID()}`);
+      return out;
+    }, { interval: 300, timeout: 10_000 }).toContain('→ 200'); // prettier-ignore
+    await send('keys', 'k-last');
+    const told = () => got.filter(({ body }) => body.includes('"keys"'));
+    await expect.poll(() => told().map(({ body }) => (JSON.parse(body) as { id: string }).id), { timeout: 10_000 }).toContain('k-last'); // prettier-ignore
+    await expect
+      .poll(() => err)
+      .toMatch(/(\d+)\/\1 keys → 200 {2}· {2}j\/k select · r send again · d details · i info · q quit$/);
+    const lines = () => out.split('\n').filter((line) => line.includes('→')).length;
+    const [before, count] = [lines(), told().length];
+    await press('d', () => out, /"id": "k-last"/);
+    await press('r', () => out, /→ 200 \(again\)/);
+    expect([lines(), told().length]).toEqual([before + 1, count + 1]);
+    await press('\u001b[A', () => err, new RegExp(`${count - 1}/${count} keys → 200[^\r]*$`));
+    await press('j', () => err, new RegExp(`${count}/${count} keys → 200[^\r]*$`));
+    await press('i', () => out, `${count} webhooks so far.`);
+    expect(raw).toEqual([true]);
+    stdin.emit('data', 'q');
+    expect(await listening).toBe(0);
+    expect(raw).toEqual([true, false]);
+  });
+
+  it('that cannot be read are told as such, and do not end it', async () => {
+    const { port } = program.address() as AddressInfo;
+    const read = vi.spyOn(app.services.inbound, 'read').mockRejectedValueOnce(new Error('away'));
+    const listening = hawser('listen', `http://127.0.0.1:${port}/hooks`, '--count', '2', '-t', 'away');
+    await expect.poll(async () => {
+      await send('away', `a${crypto.randomUUID()}`);
+      return got.filter(({ body }) => body.includes('"away"')).length;
+    }, { interval: 300, timeout: 10_000 }).toBe(1); // prettier-ignore
+    const { code, out } = await listening;
+    expect([code, out]).toEqual([1, expect.stringMatching(/→ not read \(.*500.*\)\n.*→ 200\n$/)]);
+    read.mockRestore();
+  });
+
   it('are listed, shown and replayed', async () => {
     const list = JSON.parse((await hawser('inbound', 'list', '-t', 'before', '--json')).out) as { id: string }[];
     expect(list).toMatchObject([{ type: 'before', provider_config_key: 'checks' }]);

@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { systemClock } from '../../../platform/clock.ts';
 import { createUpstream, UpstreamFailure } from '../../../platform/upstream/index.ts';
 import { packageVersion } from '../../start/run.ts';
-import { openClient, UnreachableError, withServerOptions, type Client } from '../client.ts';
+import { openClient, RefusedError, UnreachableError, withServerOptions, type Client } from '../client.ts';
 import type { Output } from '../index.ts';
 import { lineOf, type WireEvent } from './inbound.ts';
 
@@ -170,12 +170,12 @@ function createForward(client: Client, target: URL) {
   });
   return {
     async send(event: WireEvent): Promise<string> {
-      const { body, headers } = await read(client, event.id);
-      const contentType = headers['content-type'] ?? 'application/json';
-      const isForm = contentType.startsWith('application/x-www-form-urlencoded');
-      const text = typeof body === 'string' ? body : isForm ? formOf(body as Form) : JSON.stringify(body);
-      const { 'user-agent': _agent, ...kept } = headers;
       try {
+        const { body, headers } = await read(client, event.id);
+        const contentType = headers['content-type'] ?? 'application/json';
+        const isForm = contentType.startsWith('application/x-www-form-urlencoded');
+        const text = typeof body === 'string' ? body : isForm ? formOf(body as Form) : JSON.stringify(body);
+        const { 'user-agent': _agent, ...kept } = headers;
         const answer = await upstream.call({
           method: 'POST',
           url: target,
@@ -191,6 +191,8 @@ function createForward(client: Client, target: URL) {
         return String(answer.status);
       } catch (error) {
         if (error instanceof UpstreamFailure) return `no answer (${error.code})`;
+        // The next one may be read, and this one can be sent again by its key.
+        if (error instanceof UnreachableError || error instanceof RefusedError) return `not read (${error.message})`;
         throw error;
       }
     },
