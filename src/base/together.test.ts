@@ -18,6 +18,30 @@ describe('statements of one shape', () => {
     expect(sent).toEqual([[1], [2], [3, 4, 5]]);
   });
 
+  it('gather as long as they are told to, and those that come meanwhile go along', async () => {
+    let go: (() => void) | undefined;
+    let gathered = 0;
+    const sent: number[][] = [];
+    const ask = createTogether(
+      async (items: readonly number[]) => {
+        sent.push([...items]);
+        return [...items];
+      },
+      (later) => {
+        gathered += 1;
+        go = later;
+      },
+    );
+    const answers = [1, 2, 3].map(ask);
+    expect([sent, gathered]).toEqual([[], 1]);
+    go?.();
+    expect(await Promise.all(answers)).toEqual([1, 2, 3]);
+    const late = ask(4);
+    go?.();
+    expect([await late, gathered]).toEqual([4, 2]);
+    expect(sent).toEqual([[1, 2, 3], [4]]);
+  });
+
   it('fail alone: one that cannot be written harms no other', async () => {
     const gate = Promise.withResolvers<void>();
     const ask = createTogether(async (items: readonly number[]) => {

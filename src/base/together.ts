@@ -17,9 +17,13 @@ interface Waiting<I, O> {
 
 /**
  * `send` answers in the order of its items. One that fails makes each of its batch go alone; a database that is away
- * (an error that may be tried again) is told to everybody who waits.
+ * (an error that may be tried again) is told to everybody who waits. `gather` decides when the first of those that wait
+ * goes; default: at once.
  */
-export function createTogether<I, O>(send: (items: readonly I[]) => Promise<O[]>): (item: I) => Promise<O> {
+export function createTogether<I, O>(
+  send: (items: readonly I[]) => Promise<O[]>,
+  gather: (go: () => void) => void = (go) => go(),
+): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let flying = 0;
 
@@ -50,7 +54,6 @@ export function createTogether<I, O>(send: (items: readonly I[]) => Promise<O[]>
 
   return (item) =>
     new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject });
-      pump();
+      if (waiting.push({ item, resolve, reject }) === 1) gather(pump);
     });
 }

@@ -6,7 +6,13 @@ import type { Environment } from '../../base/route.ts';
 import { createTogether } from '../../base/together.ts';
 import { noKillPoints, type KillPoints } from '../../platform/kill-points.ts';
 import type { Database } from '../../platform/postgres/index.ts';
-import { readPlace, textsAt, verifyWebhook, type WebhookRequest } from '../../protocols/webhook-signature/index.ts';
+import {
+  answerChallenge,
+  readPlace,
+  textsAt,
+  verifyWebhook,
+  type WebhookRequest,
+} from '../../protocols/webhook-signature/index.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration } from '../integrations/index.ts';
@@ -57,6 +63,22 @@ function trustsAnybody(integration: Integration): boolean {
   return integration.custom['webhook_trust'] === 'none';
 }
 
+/** Answers a GET or HEAD by which a provider checks the URL. Errors: `webhook_no_challenge`, `webhook_closed`. */
+export function answerQuestion({ integration }: WebhookTarget, method: string, query: URLSearchParams): WebhookAnswer {
+  const { challenge } = webhooksOf(integration);
+  const wanted = { get: 'GET', head: 'HEAD' }[challenge?.kind as string];
+  if (wanted !== method) throw inboundErrors.fail('webhook_no_challenge');
+  if (challenge?.kind !== 'get') return { status: 200, body: '', contentType: 'text/plain' };
+  const text = query.get(challenge.param);
+  if (text === null || text === '' || text.length > CHALLENGE_CHARS_MAX)
+    throw inboundErrors.fail('webhook_no_challenge');
+  const secrets = secretsOf(integration, challenge.secrets);
+  if (secrets.length === 0) throw inboundErrors.fail('webhook_closed');
+  const answer = answerChallenge(challenge, query, text, secrets);
+  if (answer === undefined) throw inboundErrors.fail('webhook_invalid_signature');
+  return { status: 200, body: JSON.stringify({ [challenge.field]: answer }), contentType: 'application/json' };
+}
+
 export type Receive = (target: WebhookTarget, request: ReceivedWebhook) => Promise<WebhookAnswer>;
 
 /**
@@ -65,10 +87,14 @@ export type Receive = (target: WebhookTarget, request: ReceivedWebhook) => Promi
  */
 export function createReceive(deps: ReceiveDeps): Receive {
   const { db, vault, clock, killPoints } = deps;
-  const storeTogether = createTogether(async (batch: readonly PlainEvent[]) => {
-    const fresh = await store(batch);
-    return batch.map((event) => fresh.has(event.uuid));
-  });
+  const storeTogether = createTogether(
+    async (batch: readonly PlainEvent[]) => {
+      const fresh = await store(batch);
+      return batch.map((event) => fresh.has(event.uuid));
+    },
+    // Requests that arrive in one turn of the event loop share a statement, the first of them too.
+    (go) => setImmediate(go),
+  );
 
   async function store(events: readonly PlainEvent[]): Promise<ReadonlySet<string>> {
     const sealed = await sealEvents(vault, events);
@@ -155,8 +181,14 @@ function plainEvent(
     bodyKind: kind,
     bodyBytes: Buffer.byteLength(text),
     text,
-    dedupe: id === undefined ? `webhook|body|${url}|${text}` : `webhook|id|${url}|${id}`,
+    dedupe: dedupeText(spec, url, id, text),
   };
+}
+
+/** What two deliveries of the same event have in common. */
+function dedupeText({ repeats }: WebhooksSpec, url: number, id: string | undefined, text: string): string {
+  if (id !== undefined) return `webhook|id|${url}|${id}`;
+  return repeats === true ? `webhook|once|${randomId()}` : `webhook|body|${url}|${text}`;
 }
 
 /** Seals the events of each environment together: a third of the cost of one by one. */
@@ -211,7 +243,7 @@ function challengeOf({ challenge }: WebhooksSpec, parsed: ParsedBody): WebhookAn
 
 /** A list is as many events; everything else is one, with the bytes as they came. */
 function partsOf({ list }: WebhooksSpec, parsed: ParsedBody, raw: Buffer) {
-  const items = list === undefined ? undefined : listAt(parsed.value, list);
+  const items = [list ?? []].flat().map((path) => listAt(parsed.value, path)).find((found) => found !== undefined); // prettier-ignore
   if (items === undefined) return [{ ...parsed, text: raw.toString('utf8') }];
   if (items.length > LIST_ITEMS_MAX) throw inboundErrors.fail('webhook_invalid_payload');
   return items.map((value) => ({ kind: 'json' as const, value, text: JSON.stringify(value) }));
