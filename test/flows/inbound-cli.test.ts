@@ -106,14 +106,15 @@ describe('webhooks on the command line', () => {
     await send('keys', 'k-last');
     const told = () => got.filter(({ body }) => body.includes('"keys"'));
     await expect.poll(() => told().map(({ body }) => (JSON.parse(body) as { id: string }).id), { timeout: 10_000 }).toContain('k-last'); // prettier-ignore
+    const lines = () => out.split('\n').filter((line) => line.includes('→')).length;
+    await expect.poll(lines, { timeout: 10_000 }).toBe(told().length);
     await expect
       .poll(() => err)
       .toMatch(/(\d+)\/\1 keys → 200 {2}· {2}j\/k select · r send again · d details · i info · q quit$/);
-    const lines = () => out.split('\n').filter((line) => line.includes('→')).length;
-    const [before, count] = [lines(), told().length];
+    const [printed, count] = [lines(), told().length];
     await press('d', () => out, /"id": "k-last"/);
     await press('r', () => out, /→ 200 \(again\)/);
-    expect([lines(), told().length]).toEqual([before + 1, count + 1]);
+    expect([lines(), told().length]).toEqual([printed + 1, count + 1]);
     await press('\u001b[A', () => err, new RegExp(`${count - 1}/${count} keys → 200[^\r]*$`));
     await press('j', () => err, new RegExp(`${count}/${count} keys → 200[^\r]*$`));
     await press('i', () => out, `${count} webhooks so far.`);
