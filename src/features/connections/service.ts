@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { randomId } from '../../base/ids.ts';
 import { errorText, type Log } from '../../base/log.ts';
-import type { Database, Sql } from '../../platform/postgres/index.ts';
+import { afterCommit, type Database, type Sql } from '../../platform/postgres/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
 import {
@@ -118,6 +118,8 @@ export interface Connections {
   touchGoodCall(environmentId: number, id: number): void;
   /** Writes what the app will be told, in the transaction that caused it. A provider's data (`forward`) is sealed. */
   writeEvent(sql: Sql, event: NewEvent): Promise<void>;
+  /** Calls `look` when events that this node has written are committed, until the returned function is called. */
+  onEvents(look: () => void): () => void;
   close(): Promise<void>;
 }
 
@@ -163,6 +165,11 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
     };
   }
 
+  const lookers = new Set<() => void>();
+  function told(sql: Sql): void {
+    for (const look of lookers) afterCommit(sql, look);
+  }
+
   const stop = clock.every(TOUCH_INTERVAL_MS, () => {
     void fetched.flush();
     void goodCalls.flush();
@@ -192,10 +199,18 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
       });
       return { connection, operation: created ? 'creation' : 'override' };
     },
-    setState: (sql, move) => updateState(sql, { ...move, reason: move.reason, from: move.from }),
+    async setState(sql, move) {
+      const moved = await updateState(sql, { ...move, reason: move.reason, from: move.from });
+      if (moved !== undefined) told(sql);
+      return moved;
+    },
     markDeleted: softDelete,
     ofGrant: selectGrantUsers,
-    setGrantState: (sql, move) => updateGrantState(sql, { ...move, reason: move.reason, from: move.from }),
+    async setGrantState(sql, move) {
+      const moved = await updateGrantState(sql, { ...move, reason: move.reason, from: move.from });
+      if (moved.length > 0) told(sql);
+      return moved;
+    },
     lockGrant: lockGrantRow,
     useGrant: (tx, environmentId, id, grantOf) => updateGrantOf(tx, environmentId, id, grantOf ?? null),
     lockAccount,
@@ -244,6 +259,11 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
         sealed: isPrivate ? await vault.seal(eventPlace(environmentId, uuid), JSON.stringify(payload)) : undefined,
         providerHeaders: event.providerHeaders,
       });
+      told(sql);
+    },
+    onEvents(look) {
+      lookers.add(look);
+      return () => void lookers.delete(look);
     },
     async close() {
       stop();

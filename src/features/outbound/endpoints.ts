@@ -7,7 +7,9 @@ import { outboundErrors } from './errors.ts';
 import { ENDPOINTS_MAX } from './limits.ts';
 import type { Endpoint, EndpointRole, OutboundDeps, OutboundSettings } from './model.ts';
 import { newSecret, openSecrets, sealSecret } from './secrets.ts';
+import type { Pump } from './pump.ts';
 import {
+  announceChange,
   countEndpoints,
   deleteEndpoint,
   insertEndpoint,
@@ -58,13 +60,15 @@ export interface Endpoints {
   secrets(environmentId: number, id: string): Promise<string[]>;
   /** The secret before signs as well for `graceMs`. Errors: `unknown_endpoint`. */
   rotate(environmentId: number, id: string, graceMs: number): Promise<{ endpoint: Endpoint; secret: string }>;
+  /** A new key of the environment; the one before signs every second try for `graceMs`. Resolves to the new one. */
+  rotateSigningKey(environmentId: number, graceMs: number): Promise<string>;
   /** Sends an event of kind `endpoint.test`. Errors: `unknown_endpoint`, `endpoint_disabled`. */
   test(environmentId: number, id: string): Promise<void>;
   settings(sql: Sql, environmentId: number): Promise<OutboundSettings>;
   changeSettings(environmentId: number, change: SettingsChange): Promise<void>;
 }
 
-export function createEndpoints(deps: OutboundDeps, wake: () => void): Endpoints {
+export function createEndpoints(deps: OutboundDeps, pump: Pick<Pump, 'wake' | 'changed'>): Endpoints {
   const { db, upstream } = deps;
   const { vault } = deps.environments;
 
@@ -99,15 +103,22 @@ export function createEndpoints(deps: OutboundDeps, wake: () => void): Endpoints
         throw isUniqueViolation(error) ? outboundErrors.fail('endpoint_exists') : error;
       });
       if (values.enabled === true) await releaseDeliveries(tx, environmentId, id);
+      await announceChange(tx, environmentId, id);
       return updated;
     });
     if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
-    if (values.enabled === true) wake();
+    pump.changed(environmentId, id);
+    if (values.enabled === true) pump.wake();
     return toEndpoint(row);
   }
 
   async function remove(environmentId: number, id: string): Promise<void> {
-    if (!(await deleteEndpoint(db, environmentId, id))) throw outboundErrors.fail('unknown_endpoint');
+    const isRemoved = await db.transaction(async (tx) => {
+      await announceChange(tx, environmentId, id);
+      return deleteEndpoint(tx, environmentId, id);
+    });
+    if (!isRemoved) throw outboundErrors.fail('unknown_endpoint');
+    pump.changed(environmentId, id);
   }
 
   /** One of the two URLs of the wire contract: made, changed, or removed by an empty text. */
@@ -130,21 +141,29 @@ export function createEndpoints(deps: OutboundDeps, wake: () => void): Endpoints
     async rotate(environmentId, id, graceMs) {
       const before = (await openSecrets(vault, await rowOf(environmentId, id)))[0] as string;
       const secret = newSecret();
-      const row = await replaceSecret(db, {
-        environmentId,
-        id,
+      const sealed = {
         sealed: await sealSecret(vault, { environmentId, id }, secret),
         previous: await sealSecret(vault, { environmentId, id }, before, 'previous_secret_sealed'),
-        previousMs: graceMs,
+      };
+      const row = await db.transaction(async (tx) => {
+        await announceChange(tx, environmentId, id);
+        return replaceSecret(tx, { environmentId, id, ...sealed, previousMs: graceMs });
       });
       if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
+      pump.changed(environmentId, id);
       return { endpoint: toEndpoint(row), secret };
     },
     async test(environmentId, id) {
       const row = await rowOf(environmentId, id);
       if (row.state === 'disabled') throw outboundErrors.fail('endpoint_disabled');
       await deps.connections.writeEvent(db, { environmentId, type: 'endpoint.test', payload: { endpointId: id } });
-      wake();
+      pump.wake();
+    },
+    async rotateSigningKey(environmentId, graceMs) {
+      const key = await deps.environments.rotateWebhookSigningKey(environmentId, graceMs);
+      await announceChange(db, environmentId, '');
+      pump.changed(environmentId);
+      return key;
     },
     settings: async (sql, environmentId) => (await selectSettings(sql, environmentId)) ?? DEFAULT_SETTINGS,
     async changeSettings(environmentId, { primaryUrl, secondaryUrl, ...switches }) {

@@ -15,11 +15,13 @@ import {
   markHandled,
   selectNewEnvironments,
   selectNewEvents,
+  selectNewIntegrations,
   takeSequences,
   type HandledEvent,
   type NewEventRow,
 } from './store-events.ts';
 import { insertEndpoint, selectEndpoints, selectOverrides, selectSettings, toEndpoint } from './store.ts';
+import { isOurTrouble } from './trouble.ts';
 
 const BATCH_MAX = 200;
 /** Sealed payloads taken into memory at a time; one webhook may have 1 MiB. */
@@ -34,13 +36,32 @@ export async function fanOut(deps: OutboundDeps): Promise<number> {
   let failure: unknown;
   for (const environmentId of await selectNewEnvironments(deps.db)) {
     try {
-      handled += await deps.db.transaction((tx) => fanOutBatch(deps, tx, environmentId));
+      const known = await knownOf(deps, environmentId);
+      handled += await deps.db.transaction((tx) => fanOutBatch(deps, tx, environmentId, known));
     } catch (error) {
       failure ??= error; // the others go on; this one is tried again at the next look
     }
   }
   if (failure !== undefined) throw failure;
   return handled;
+}
+
+/** What bodies say of the environment, read ahead: a transaction that waits for a second connection may wait for itself. */
+interface Known {
+  environment: string;
+  /** Undefined: it is gone. */
+  integrations: Map<number, Integration | undefined>;
+}
+
+async function knownOf(deps: OutboundDeps, environmentId: number): Promise<Known> {
+  const known: Known = {
+    environment: (await deps.environments.byId(environmentId))?.name ?? '',
+    integrations: new Map(),
+  };
+  for (const id of await selectNewIntegrations(deps.db, environmentId, BATCH_MAX)) {
+    known.integrations.set(id, await deps.integrations.byId(environmentId, id));
+  }
+  return known;
 }
 
 /** An event with those who are told of it. */
@@ -50,13 +71,15 @@ interface Told {
   endpoints: Endpoint[];
 }
 
-async function fanOutBatch(deps: OutboundDeps, tx: Sql, environmentId: number): Promise<number> {
+async function fanOutBatch(deps: OutboundDeps, tx: Sql, environmentId: number, known: Known): Promise<number> {
   if (!(await lockEnvironment(tx, environmentId))) return 0;
-  const rows = await selectNewEvents(tx, environmentId, { limit: BATCH_MAX, bytes: BATCH_BYTES_MAX });
+  const found = await selectNewEvents(tx, environmentId, { limit: BATCH_MAX, bytes: BATCH_BYTES_MAX });
+  // Written since, of an integration that was not read: the next look takes them.
+  const rows = found.filter((row) => row.integration_id === null || known.integrations.has(row.integration_id));
   if (rows.length === 0) return 0;
   const parked = new Map<number, string>();
   const told = await whoIsTold(deps, tx, environmentId, rows, parked);
-  const bodies = await bodiesOf(deps, tx, environmentId, told, parked);
+  const bodies = await bodiesOf(deps, tx, environmentId, told, parked, known);
   const sealed = await sealBodies(deps, environmentId, told, bodies);
   const handled = new Map<number, HandledEvent>();
   for (const { id } of rows) {
@@ -97,6 +120,7 @@ async function whoIsTold(
       try {
         payload = JSON.parse(await deps.environments.vault.open(eventPlace(environmentId, row.uuid), row.sealed));
       } catch (error) {
+        if (isOurTrouble(error)) throw error;
         park(deps, parked, row, error);
       }
     }
@@ -145,14 +169,14 @@ async function bodiesOf(
   environmentId: number,
   told: readonly Told[],
   parked: Map<number, string>,
+  known: Known,
 ): Promise<Map<number, { text: string; sequence: number }>> {
   const counts = new Map<number, number>();
   for (const { row } of told) counts.set(row.connection_id ?? 0, (counts.get(row.connection_id ?? 0) ?? 0) + 1);
   if (counts.size === 0) return new Map();
   const last = await takeSequences(tx, environmentId, counts);
-  const environment = (await deps.environments.byId(environmentId))?.name ?? '';
+  const { environment, integrations } = known;
   const bodies = new Map<number, { text: string; sequence: number }>();
-  const integrations = await integrationsOf(deps, environmentId, told);
   for (const { row, payload } of told) {
     const connection = row.connection_id ?? 0;
     const sequence = (last.get(connection) ?? 0) + 1;
@@ -169,22 +193,9 @@ async function bodiesOf(
   return bodies;
 }
 
-async function integrationsOf(
-  deps: OutboundDeps,
-  environmentId: number,
-  told: readonly Told[],
-): Promise<Map<number, Integration>> {
-  const found = new Map<number, Integration>();
-  for (const id of new Set(told.map(({ row }) => row.integration_id))) {
-    const integration = id === null ? undefined : await deps.integrations.byId(environmentId, id);
-    if (integration !== undefined) found.set(integration.id, integration);
-  }
-  return found;
-}
-
 function factsOf(
   row: NewEventRow,
-  integrations: ReadonlyMap<number, Integration>,
+  integrations: Known['integrations'],
 ): Pick<EventFacts, 'kind' | 'occurredAt' | 'connection'> {
   const base = { kind: row.type, occurredAt: row.created_at };
   if (row.connection_name === null || row.integration_id === null) return { ...base, connection: undefined };

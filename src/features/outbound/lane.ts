@@ -22,6 +22,8 @@ export class Lane {
   unstored = 0;
   /** Tries in a row that were not taken. */
   misses = 0;
+  /** Rises when the endpoint is changed, removed or disabled: what was begun with an older number is not sent. */
+  version = 0;
   #bytesEach = AHEAD_BYTES_MAX;
 
   constructor(endpoint: DueEndpoint, keys: SigningKeys) {
@@ -47,13 +49,14 @@ export class Lane {
     for (const one of claimed) this.queue.push({ ...one, beginByMs });
   }
 
-  /** The next one whose time it is. */
-  next(most: number, nowMs: number): Waiting | undefined {
-    if (this.running >= most || this.unstored >= UNSTORED_MAX) return undefined;
-    for (;;) {
-      const one = this.queue.shift();
-      // Its lease ends soon, and then it is taken again.
-      if (one === undefined || nowMs <= one.beginByMs) return one;
-    }
+  /** The next one whose turn it is. */
+  next(most: number): Waiting | undefined {
+    return this.running >= most || this.unstored >= UNSTORED_MAX ? undefined : this.queue.shift();
+  }
+
+  /** Takes out what has waited for too long to be begun under its lease. */
+  takeLate(nowMs: number): Waiting[] {
+    const inTime = this.queue.findIndex(({ beginByMs }) => nowMs <= beginByMs);
+    return this.queue.splice(0, inTime < 0 ? this.queue.length : inTime);
   }
 }

@@ -41,6 +41,11 @@ export const CIRCUIT_FIRST_MS = 30 * SECOND_MS;
 export const CIRCUIT_MAX_MS = 5 * MINUTE_MS;
 /** An endpoint that has failed for so long and works again gets at once what was put off. */
 export const RECOVERY_AFTER_MS = 10 * MINUTE_MS;
+/** Pause before a database that is away or full is asked again: doubles from the first to the second. */
+export const TROUBLE_FIRST_MS = 100;
+export const TROUBLE_MAX_MS = 2 * SECOND_MS;
+/** What an event waits for company, so that a burst costs one look. */
+export const GATHER_MS = 10;
 /** Failing for so long, without one success, disables an endpoint. Source: Svix's rule. */
 export const DISABLE_AFTER_MS = 5 * DAY_MS;
 /** Events and their deliveries are kept, and can be replayed, for so long. */

@@ -97,7 +97,7 @@ export interface OutboundDeps {
   upstream: Upstream;
   environments: Pick<Environments, 'vault' | 'byId' | 'webhookSigningKeys' | 'rotateWebhookSigningKey'>;
   integrations: Pick<IntegrationService, 'byId' | 'byKey'>;
-  connections: Pick<Connections, 'writeEvent' | 'byPublicId'>;
+  connections: Pick<Connections, 'writeEvent' | 'byPublicId' | 'onEvents'>;
   killPoints: KillPoints;
   nodeId: string;
   /** True while nothing may be sent: a restored database tells of what was sent long ago. */

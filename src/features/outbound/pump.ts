@@ -6,17 +6,24 @@
  *   carry   one delivery: sign, send, store
  */
 import { errorText } from '../../base/log.ts';
-import { eventPlace } from '../connections/index.ts';
+import { attempt, type Outcome } from './attempt.ts';
 import { fanOut } from './fan-out.ts';
-import { deliveryHeaders, messageIdOf, type SigningKeys } from './headers.ts';
+import type { SigningKeys } from './headers.ts';
 import { Lane, type Waiting } from './lane.ts';
-import { ATTEMPT_TIMEOUT_MS, CIRCUIT_FAILURES, LOST_MAX, OUTBOUND_LIMITS, type OutboundLimits } from './limits.ts';
+import {
+  ATTEMPT_TIMEOUT_MS,
+  CIRCUIT_FAILURES,
+  GATHER_MS,
+  OUTBOUND_LIMITS,
+  TROUBLE_FIRST_MS,
+  TROUBLE_MAX_MS,
+  type OutboundLimits,
+} from './limits.ts';
 import type { OutboundDeps } from './model.ts';
-import { waitAfter } from './schedule.ts';
 import { openSecrets } from './secrets.ts';
-import { send, type Tried } from './send.ts';
-import { createSettler, type Settled } from './settle.ts';
+import { createSettler } from './settle.ts';
 import { claimDeliveries, releaseClaims, selectDueEndpoints, takeProbe, type DueEndpoint } from './store-queue.ts';
+import { isOurTrouble } from './trouble.ts';
 
 /** What a stop grants to tries under way. */
 const STOP_TIMEOUT_MS = 10_000;
@@ -24,6 +31,13 @@ const STOP_TIMEOUT_MS = 10_000;
 export interface Pump {
   /** Something may be due. */
   wake(): void;
+  /** An event was written: looks in a moment, so that a burst costs one look. */
+  nudge(): void;
+  /**
+   * An endpoint has changed; without `id` all of the environment, without anything all there are. What was taken for it
+   * and not begun goes back: from now on it is sent as the endpoint is now, or not at all.
+   */
+  changed(environmentId?: number, id?: string): void;
   /** Everything that is due now, to its end. */
   runDry(): Promise<void>;
   /** Takes up nothing more, gives back what was not begun, and waits for what is under way. */
@@ -34,7 +48,7 @@ export function createPump(deps: OutboundDeps): Pump {
   const { db, clock, log } = deps;
   const { vault } = deps.environments;
   const limits: OutboundLimits = { ...OUTBOUND_LIMITS, ...deps.limits };
-  const settler = createSettler(deps);
+  const settler = createSettler(deps, { roomAgain: goOn, disabled: changed });
   const working = new Set<Promise<void>>();
   const lanes = new Map<string, Lane>();
   const shift = (): number => deps.shiftMs?.() ?? 0;
@@ -43,10 +57,16 @@ export function createPump(deps: OutboundDeps): Pump {
   let isCut = false;
   let passing: Promise<number> | undefined;
   let again = false;
+  let isNudged = false;
   let isTroubled = false;
+  /** Monotonic: a database that is away or full is not asked before. */
+  let pausedUntilMs = 0;
+  let pauseMs = 0;
+  /** How often endpoints have changed. */
+  let changes = 0;
 
   function wake(): void {
-    if (stopped) return;
+    if (stopped || clock.monotonicMs() < pausedUntilMs) return;
     if (passing !== undefined) {
       again = true;
       return;
@@ -54,12 +74,14 @@ export function createPump(deps: OutboundDeps): Pump {
     passing = pass()
       .then((begun) => {
         isTroubled = false;
+        pauseMs = 0;
         return begun;
       })
       .catch((error: unknown) => {
         // Several looks a second fail together: the first one says so.
         if (!isTroubled) log.warn('events cannot be sent at the moment; trying again', { error: errorText(error) });
         isTroubled = true;
+        if (isOurTrouble(error)) pause();
         return 0;
       })
       .finally(() => {
@@ -70,9 +92,24 @@ export function createPump(deps: OutboundDeps): Pump {
       });
   }
 
+  function pause(): void {
+    pauseMs = Math.min(Math.max(pauseMs * 2, TROUBLE_FIRST_MS), TROUBLE_MAX_MS);
+    pausedUntilMs = clock.monotonicMs() + pauseMs;
+  }
+
+  function nudge(): void {
+    if (stopped || isNudged) return;
+    isNudged = true;
+    void clock.sleep(GATHER_MS).then(() => {
+      isNudged = false;
+      wake();
+      return undefined;
+    });
+  }
+
   /** Resolves to how much was begun. */
   async function pass(): Promise<number> {
-    if (deps.isQuarantined()) return 0;
+    if (deps.isQuarantined() || settler.isHeld) return 0;
     let failure: unknown;
     const handled = await fanOut(deps).catch((error: unknown) => {
       failure = error; // what is due goes out all the same
@@ -86,10 +123,16 @@ export function createPump(deps: OutboundDeps): Pump {
   }
 
   async function fill(): Promise<number> {
+    const before = changes;
     let taken = 0;
     for (const endpoint of await selectDueEndpoints(db, shift())) {
-      if (running >= limits.slots || stopped) break;
-      taken += await take(endpoint);
+      if (running >= limits.slots || stopped || settler.isHeld) break;
+      taken += await take(endpoint, before);
+      // What was read of the others may be of yesterday.
+      if (changes !== before) {
+        again = true;
+        break;
+      }
     }
     return taken;
   }
@@ -99,10 +142,10 @@ export function createPump(deps: OutboundDeps): Pump {
     return endpoint.half_open || running * 2 >= limits.slots ? 1 : limits.slotsPerEndpoint;
   }
 
-  async function take(endpoint: DueEndpoint): Promise<number> {
+  async function take(endpoint: DueEndpoint, before: number): Promise<number> {
     const place = { environmentId: endpoint.environment_id, id: endpoint.id };
     const { leaseMs } = limits;
-    const key = `${place.environmentId}:${place.id}`;
+    const key = keyOf(place.environmentId, place.id);
     // Its failures are being stored: then the row says whether it may be tried.
     if ((lanes.get(key)?.misses ?? 0) >= CIRCUIT_FAILURES) return 0;
     const room = lanes.get(key)?.roomFor(mostOf({ endpoint })) ?? mostOf({ endpoint });
@@ -112,6 +155,7 @@ export function createPump(deps: OutboundDeps): Pump {
     try {
       keys = await keysOf(endpoint);
     } catch (error) {
+      if (isOurTrouble(error)) throw error;
       log.error('an endpoint cannot be signed for', { endpoint: endpoint.id, error: errorText(error) });
       return 0;
     }
@@ -119,6 +163,10 @@ export function createPump(deps: OutboundDeps): Pump {
     const beginByMs = clock.monotonicMs() + Math.max(leaseMs / 2, leaseMs - ATTEMPT_TIMEOUT_MS - STOP_TIMEOUT_MS);
     const claimed = await claimDeliveries(db, { ...claim, leaseMs, limit: room, shiftMs: shift() });
     const lane = lanes.get(key) ?? new Lane(endpoint, keys);
+    if (changes !== before) {
+      putBack(lane, claimed);
+      return 0;
+    }
     lanes.set(key, lane);
     lane.endpoint = endpoint;
     lane.keys = keys;
@@ -133,9 +181,11 @@ export function createPump(deps: OutboundDeps): Pump {
   }
 
   function run(key: string, lane: Lane): void {
-    const slots = stopped ? 0 : limits.slots;
+    putBack(lane, lane.takeLate(clock.monotonicMs()));
+    // What cannot be stored is not sent either.
+    const slots = stopped || settler.isHeld ? 0 : limits.slots;
     while (running < slots) {
-      const one = lane.next(mostOf(lane), clock.monotonicMs());
+      const one = lane.next(mostOf(lane));
       if (one === undefined) break;
       lane.running += 1;
       running += 1;
@@ -155,15 +205,20 @@ export function createPump(deps: OutboundDeps): Pump {
   }
 
   async function carry(key: string, lane: Lane, one: Waiting): Promise<void> {
-    let settled: Settled | undefined;
-    try {
-      settled = await attempt(lane, one);
-    } finally {
-      lane.running -= 1;
-      running -= 1;
-    }
-    lane.misses = settled?.result.state === 'delivered' ? 0 : lane.misses + 1;
-    if (lane.misses >= CIRCUIT_FAILURES) giveBack(lane);
+    const outcome = await attempt(deps, lane, one, () => isCut).catch((error: unknown): Outcome => {
+      if (isOurTrouble(error)) {
+        pause();
+        return 'not begun';
+      }
+      log.error('a delivery could not be dealt with', { delivery: one.id, error: errorText(error) });
+      return 'nothing';
+    });
+    lane.running -= 1;
+    running -= 1;
+    if (outcome === 'not begun') putBack(lane, [one]);
+    const settled = typeof outcome === 'string' ? undefined : outcome;
+    if (settled?.isSent === true) lane.misses = settled.result.state === 'delivered' ? 0 : lane.misses + 1;
+    if (lane.misses >= CIRCUIT_FAILURES) putBack(lane, lane.queue.splice(0));
     lane.unstored += 1;
     run(key, lane);
     if (settled !== undefined) await settler.settle(settled);
@@ -172,58 +227,25 @@ export function createPump(deps: OutboundDeps): Pump {
     if (lane.queue.length < limits.slotsPerEndpoint) wake();
   }
 
-  /** What is not begun goes back to its place: nobody is asked so often who does not answer. */
-  function giveBack(lane: Lane): void {
-    const rest = lane.queue.splice(0);
-    if (rest.length > 0) track(releaseClaims(db, lane.endpoint.environment_id, rest));
+  /** What is not begun goes back to its place in the queue. */
+  function putBack(lane: Lane, claims: Parameters<typeof releaseClaims>[2]): void {
+    if (claims.length > 0) track(releaseClaims(db, lane.endpoint.environment_id, claims).then(wake));
   }
 
-  /** Undefined: nothing came of it, and its lease ends. */
-  async function attempt(lane: Lane, one: Waiting): Promise<Settled | undefined> {
-    const { endpoint } = lane;
-    const environmentId = endpoint.environment_id;
-    const messageId = messageIdOf(one.uuid);
-    const parked = (error: string): Settled =>
-      settledOf(endpoint, one, messageId, { ...unsent(), error }, 'parked', undefined);
-    if (one.lost > LOST_MAX) return parked(`lost: ${LOST_MAX} servers ended while they sent this.`);
-    let body: Buffer;
-    try {
-      if (one.sealed === null) throw new Error('no body');
-      body = Buffer.from(await vault.open(eventPlace(environmentId, one.uuid), one.sealed), 'utf8');
-    } catch (error) {
-      log.error('the body of a delivery cannot be read', { delivery: one.id, error: errorText(error) });
-      // A key that is away for a moment must not cost an event; one that stays away must not cost a neighbour's turn.
-      return one.lost < LOST_MAX ? undefined : parked('unreadable: The body of this event cannot be opened.');
+  function changed(environmentId?: number, id?: string): void {
+    changes += 1;
+    const prefix = environmentId === undefined ? '' : keyOf(environmentId, id ?? '');
+    for (const [key, lane] of lanes) {
+      if (!key.startsWith(prefix)) continue;
+      lane.version += 1;
+      putBack(lane, lane.queue.splice(0));
     }
-    const headers = deliveryHeaders({
-      messageId,
-      sequence: one.sequence ?? undefined,
-      occurredAt: one.occurred_at,
-      provider: one.provider_headers ?? undefined,
-      body,
-      keys: lane.keys,
-      attempts: one.attempts,
-      nowMs: clock.now(),
-    });
-    const tried = await send(deps, { url: new URL(endpoint.url), headers, body });
-    // Our own stop is no answer of the endpoint: the lease ends and somebody else sends.
-    if (isCut) return undefined;
-    deps.killPoints.reach('W7');
-    const isGood = tried.status !== undefined && tried.status >= 200 && tried.status < 300;
-    const waitMs = isGood ? undefined : waitAfter(one.step + 1, one.id, tried.retryAfterMs);
-    const state = isGood ? 'delivered' : waitMs === undefined ? 'failed' : 'pending';
-    const settled = settledOf(endpoint, one, messageId, tried, state, waitMs);
-    if (tried.answer.length > 0) {
-      const place = { environmentId, table: 'delivery_attempt', row: `${one.id}:${one.lease_epoch}` };
-      const text = tried.answer.toString('utf8');
-      settled.result.answerSealed = await vault.seal({ ...place, column: 'answer_sealed' }, text);
-    }
-    return settled;
   }
 
-  function unsent(): Tried {
-    const at = new Date(clock.now());
-    return { at, durationMs: 0, status: undefined, error: undefined, answer: Buffer.alloc(0), retryAfterMs: undefined };
+  /** Results are stored again: what was held back goes on. */
+  function goOn(): void {
+    for (const [key, lane] of lanes) run(key, lane);
+    wake();
   }
 
   const isBusy = (): boolean => working.size > 0 || passing !== undefined;
@@ -234,13 +256,16 @@ export function createPump(deps: OutboundDeps): Pump {
 
   return {
     wake,
+    nudge,
+    changed,
     async runDry() {
       do await quiet();
       while ((await pass()) > 0 || isBusy());
     },
     async stop() {
       stopped = true;
-      for (const lane of lanes.values()) giveBack(lane);
+      for (const lane of lanes.values()) putBack(lane, lane.queue.splice(0));
+      settler.stop();
       const ended = new AbortController();
       const late = clock.sleep(STOP_TIMEOUT_MS, ended.signal).then(
         () => {
@@ -255,33 +280,6 @@ export function createPump(deps: OutboundDeps): Pump {
   };
 }
 
-function settledOf(
-  endpoint: DueEndpoint,
-  one: Waiting,
-  messageId: string,
-  tried: Tried,
-  state: Settled['result']['state'],
-  waitMs: number | undefined,
-): Settled {
-  return {
-    result: {
-      environmentId: endpoint.environment_id,
-      endpointId: endpoint.id,
-      id: one.id,
-      epoch: one.lease_epoch,
-      state,
-      step: one.step + 1,
-      waitMs,
-      at: tried.at,
-      durationMs: tried.durationMs,
-      status: tried.status,
-      error: tried.error,
-      answerSealed: undefined,
-    },
-    messageId,
-    kind: one.type,
-    wasFailing: endpoint.failures > 0 || endpoint.half_open,
-    isSent: state !== 'parked',
-    retryAfterMs: tried.retryAfterMs,
-  };
+function keyOf(environmentId: number, id: string): string {
+  return `${environmentId}:${id}`;
 }

@@ -26,11 +26,30 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   const { db, clock, log } = deps;
   const limits = { ...OUTBOUND_LIMITS, ...deps.limits };
   const pump = createPump(deps);
-  const endpoints = createEndpoints(deps, pump.wake);
+  const endpoints = createEndpoints(deps, pump);
 
   async function sweep(): Promise<void> {
     for (;;) if ((await deleteOldEvents(db, KEEP_MS, DELETE_BATCH)) < DELETE_BATCH) break;
     await deleteUnusedOverrides(db, KEEP_MS, DELETE_BATCH);
+  }
+
+  /** Other nodes change endpoints as well. What was missed while there was no way to hear may be any of them. */
+  function watchChanges(): () => Promise<void> {
+    const subscribed = db.listen('hawser_changed', (payload) => {
+      const [table, environmentId, id] = payload.split(':');
+      if (table === 'endpoint') pump.changed(Number(environmentId), id);
+    });
+    subscribed.catch((error: unknown) =>
+      log.warn('changes of endpoints at other nodes are not heard of', { error: errorText(error) }),
+    );
+    const stopState = db.onListenState(() => pump.changed());
+    return async () => {
+      stopState();
+      await subscribed.then(
+        (unsubscribe) => unsubscribe(),
+        () => undefined, // it never subscribed
+      );
+    };
   }
 
   return {
@@ -42,6 +61,8 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     start() {
       let sweeping: Promise<void> | undefined;
       const stopPolling = clock.every(limits.pollMs, pump.wake);
+      const stopLooking = deps.connections.onEvents(pump.nudge);
+      const stopWatching = watchChanges();
       const stopSweeping = clock.every(limits.sweepMs, () => {
         sweeping ??= sweep()
           .catch((error: unknown) => log.warn('old events could not be deleted', { error: errorText(error) }))
@@ -51,8 +72,10 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       });
       return async () => {
         stopPolling();
+        stopLooking();
         stopSweeping();
         await pump.stop();
+        await stopWatching();
         await sweeping;
       };
     },

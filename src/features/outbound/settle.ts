@@ -8,10 +8,14 @@ import {
   DISABLE_AFTER_MS,
   RECOVERY_AFTER_MS,
   RETRY_AFTER_MAX_MS,
+  TROUBLE_FIRST_MS,
+  TROUBLE_MAX_MS,
 } from './limits.ts';
 import type { OutboundDeps } from './model.ts';
 import { disableEndpoint, noteFailures, noteSuccess, pullForward } from './store-health.ts';
-import { storeResults, type Result } from './store-queue.ts';
+import { attemptKey, storeResults, type Result } from './store-queue.ts';
+import { announceChange } from './store.ts';
+import { isOurTrouble } from './trouble.ts';
 
 /** A try, and what it says about its endpoint. */
 export interface Settled {
@@ -28,47 +32,103 @@ export interface Settled {
 const ATTEMPTS_PER_BATCH = 500;
 
 export interface Settler {
-  /** Resolves once it is stored, or could not be: then the lease ends and it is sent again. Never rejects. */
+  /** Resolves once it is stored; or could not be, and then the lease ends and it is sent again. Never rejects. */
   settle(one: Settled): Promise<void>;
+  /** The database is away or full, and results wait for it: nothing more should be sent. */
+  readonly isHeld: boolean;
+  /** From now on what cannot be stored is dropped. */
+  stop(): void;
 }
 
-export function createSettler(deps: OutboundDeps): Settler {
-  const { db, log } = deps;
+interface Told {
+  /** What was held is stored. */
+  roomAgain(): void;
+  /** An endpoint is disabled from now on. */
+  disabled(environmentId: number, id: string): void;
+}
+
+export function createSettler(deps: OutboundDeps, told: Told): Settler {
+  const { db, clock, log } = deps;
+  const stopping = new AbortController();
   let waiting: { one: Settled; done: () => void }[] = [];
   let writing = false;
+  let isHeld = false;
+  let pauseMs = TROUBLE_FIRST_MS;
 
   async function drain(): Promise<void> {
     writing = true;
     while (waiting.length > 0) {
       const batch = waiting.slice(0, ATTEMPTS_PER_BATCH);
-      waiting = waiting.slice(batch.length);
-      const settled = batch.map(({ one }) => one);
       try {
-        await store(settled).catch(async (error: unknown) => {
-          // An endpoint was removed while it was called: what is left of the batch is stored.
-          if (!isForeignKeyViolation(error)) throw error;
-          await store(settled);
-        });
+        await storeEach(batch.map(({ one }) => one));
       } catch (error) {
+        if (!stopping.signal.aborted) {
+          await hold(error);
+          continue;
+        }
         log.warn('results of deliveries could not be stored; they are sent again', {
           count: batch.length,
           error: errorText(error),
         });
       }
+      waiting = waiting.slice(batch.length);
       for (const { done } of batch) done();
     }
     writing = false;
+    if (!isHeld) return;
+    isHeld = false;
+    pauseMs = TROUBLE_FIRST_MS;
+    log.info('results of deliveries are stored again');
+    told.roomAgain();
+  }
+
+  /** The app must not be sent the same again and again because of our own trouble: results are kept until there is room. */
+  async function hold(cause: unknown): Promise<void> {
+    if (!isHeld) log.warn('results of deliveries wait for the database; nothing is sent', { error: errorText(cause) });
+    isHeld = true;
+    await clock.sleep(pauseMs, stopping.signal).catch(() => undefined); // stopping: one more try
+    pauseMs = Math.min(pauseMs * 2, TROUBLE_MAX_MS);
+  }
+
+  /** Errors: those that say nothing about what is to be stored. */
+  async function storeEach(batch: readonly Settled[]): Promise<void> {
+    try {
+      return await store(batch);
+    } catch (error) {
+      if (isOurTrouble(error)) throw error;
+      if (batch.length === 1) {
+        // Removed while it was called: there is nothing to be stored any more.
+        if (isForeignKeyViolation(error)) return;
+        const delivery = batch[0]?.result.id;
+        log.error('the result of a delivery cannot be stored; it is sent again', { delivery, error: errorText(error) });
+        return;
+      }
+    }
+    // One that cannot be stored must not cost the others.
+    const half = batch.length >> 1;
+    await storeEach(batch.slice(0, half));
+    await storeEach(batch.slice(half));
   }
 
   async function store(batch: readonly Settled[]): Promise<void> {
     const shiftMs = deps.shiftMs?.() ?? 0;
     const results = batch.map(({ result }) => result);
     const troubled = troubledOf(batch);
-    if (troubled.length === 0) return storeResults(db, results, shiftMs);
-    await db.transaction(async (tx) => {
-      await storeResults(tx, results, shiftMs);
-      for (const group of troubled) await judge(deps, tx, group, shiftMs);
+    if (troubled.length === 0) {
+      await storeResults(db, results, shiftMs);
+      return;
+    }
+    const disabled = await db.transaction(async (tx) => {
+      const fresh = await storeResults(tx, results, shiftMs);
+      const places: Place[] = [];
+      for (const group of troubled) {
+        // The answer to a commit may have been lost: what was counted then is not counted again.
+        const unheard = group.filter(({ result }) => fresh.has(attemptKey(result)));
+        if (unheard.length > 0 && (await judge(deps, tx, unheard, shiftMs))) places.push(placeOf(unheard));
+      }
+      return places;
     });
+    for (const { environmentId, id } of disabled) told.disabled(environmentId, id);
   }
 
   return {
@@ -77,7 +137,21 @@ export function createSettler(deps: OutboundDeps): Settler {
         waiting.push({ one, done });
         if (!writing) void drain();
       }),
+    get isHeld() {
+      return isHeld;
+    },
+    stop: () => stopping.abort(),
   };
+}
+
+interface Place {
+  environmentId: number;
+  id: string;
+}
+
+function placeOf(group: readonly Settled[]): Place {
+  const { environmentId, endpointId } = (group[0] as Settled).result;
+  return { environmentId, id: endpointId };
 }
 
 /** Tries by endpoint, without the endpoints that are well and stay so. In one order, so that two nodes do not block. */
@@ -92,15 +166,15 @@ function troubledOf(batch: readonly Settled[]): Settled[][] {
     .map(([, group]) => group);
 }
 
-/** What the tries of one endpoint say about it. */
-async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shiftMs: number): Promise<void> {
-  const { environmentId, endpointId: id } = (group[0] as Settled).result;
-  const place = { environmentId, id };
+/** What the tries of one endpoint say about it. Resolves to true when it is disabled because of them. */
+async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shiftMs: number): Promise<boolean> {
+  const place = placeOf(group);
+  const { environmentId, id } = place;
   if (group.some(({ result }) => result.state === 'delivered')) {
     if (await noteSuccess(tx, place, RECOVERY_AFTER_MS, shiftMs)) await pullForward(tx, place);
   }
   const failed = group.filter(({ result }) => result.state !== 'delivered');
-  if (failed.length === 0) return;
+  if (failed.length === 0) return false;
   const isAlive = failed.length < group.length;
   const holds = failed.flatMap(({ result, retryAfterMs }) =>
     retryAfterMs !== undefined && (result.status === 429 || result.status === 503) ? [retryAfterMs] : [],
@@ -117,7 +191,7 @@ async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shi
     },
     shiftMs,
   );
-  if (failing === undefined) return; // removed meanwhile
+  if (failing === undefined) return false; // removed meanwhile
   const isGone = failed.some(({ result }) => result.status === 410);
   const reason = isGone ? 'gone' : failing.is_over ? 'failing' : undefined;
   const tell = (why: 'gone' | 'failing' | 'exhausted', delivery: string | null): Promise<void> =>
@@ -132,11 +206,16 @@ async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shi
         deliveryId: delivery,
       },
     });
-  if (reason !== undefined && (await disableEndpoint(tx, place, reason))) await tell(reason, null);
+  const isDisabled = reason !== undefined && (await disableEndpoint(tx, place, reason));
+  if (isDisabled) {
+    await announceChange(tx, environmentId, id);
+    await tell(reason, null);
+  }
   for (const { result, messageId, kind } of failed) {
     // Nobody is told that the telling failed.
     if (result.state !== 'failed' || kind === 'delivery.failing') continue;
     deps.log.warn('an event was given up: every try of its schedule failed', { message: messageId, endpoint: id });
     await tell('exhausted', String(result.id));
   }
+  return isDisabled;
 }

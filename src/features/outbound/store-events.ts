@@ -73,6 +73,17 @@ export async function selectNewEvents(
   );
 }
 
+/** Integrations of the oldest `limit` new events. */
+export async function selectNewIntegrations(sql: Sql, environmentId: number, limit: number): Promise<number[]> {
+  const rows = await sql.query<{ integration_id: number }>(
+    `SELECT DISTINCT c.integration_id
+     FROM (SELECT connection_id FROM event WHERE environment_id = $1 AND NOT is_handled ORDER BY id LIMIT $2) n
+     JOIN connection c ON c.environment_id = $1 AND c.id = n.connection_id`,
+    [environmentId, limit],
+  );
+  return rows.map((row) => row.integration_id);
+}
+
 /** Reserves `counts` numbers per connection (0: none); resolves to the last number before them. */
 export async function takeSequences(
   tx: Sql,

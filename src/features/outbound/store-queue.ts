@@ -144,12 +144,17 @@ export interface Result {
   answerSealed: Buffer | undefined;
 }
 
+/** Names one try. */
+export function attemptKey({ id, epoch }: Pick<Result, 'id' | 'epoch'>): string {
+  return `${id}:${epoch}`;
+}
+
 /**
  * Stores tries and what follows from them. A try whose lease has passed to somebody else is kept as a try and moves
- * nothing. Safe to repeat when the answer to a commit was lost.
+ * nothing. Safe to repeat when the answer to a commit was lost: resolves to the tries that were not there before.
  */
-export async function storeResults(sql: Sql, results: readonly Result[], shiftMs: number): Promise<void> {
-  await sql.query(
+export async function storeResults(sql: Sql, results: readonly Result[], shiftMs: number): Promise<Set<string>> {
+  const rows = await sql.query<{ id: number; epoch: number }>(
     `WITH r AS (
        SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::smallint[], $6::float8[],
          $7::timestamptz[], $8::int[], $9::int[], $10::text[], $11::bytea[])
@@ -165,7 +170,7 @@ export async function storeResults(sql: Sql, results: readonly Result[], shiftMs
      INSERT INTO delivery_attempt (environment_id, delivery_id, epoch, at, duration_ms, status, error, answer_sealed)
      SELECT r.environment_id, r.id, r.epoch, r.at, r.duration_ms, r.status, r.error, r.answer
      FROM r JOIN delivery d ON d.environment_id = r.environment_id AND d.id = r.id
-     ON CONFLICT (environment_id, delivery_id, epoch) DO NOTHING`,
+     ON CONFLICT (environment_id, delivery_id, epoch) DO NOTHING RETURNING delivery_id AS id, epoch`,
     [
       results.map((one) => one.environmentId),
       results.map((one) => one.id),
@@ -181,4 +186,5 @@ export async function storeResults(sql: Sql, results: readonly Result[], shiftMs
       shiftMs,
     ],
   );
+  return new Set(rows.map(attemptKey));
 }

@@ -188,6 +188,11 @@ export async function deleteEndpoint(sql: Sql, environmentId: number, id: string
   return rows.length > 0;
 }
 
+/** Tells every node, with the commit; `id` empty: all endpoints of the environment. */
+export async function announceChange(tx: Sql, environmentId: number, id: string): Promise<void> {
+  await tx.query("SELECT pg_notify('hawser_changed', $1)", [`endpoint:${environmentId}:${id}`]);
+}
+
 interface SettingsRow {
   on_auth_creation: boolean;
   on_auth_refresh_error: boolean;

@@ -5,7 +5,14 @@ import type { Clock } from '../../base/clock.ts';
 import { silentLog, type Log } from '../../base/log.ts';
 import { systemClock } from '../clock.ts';
 import { startFakeServer, startProxy } from './fakes.test-support.ts';
-import { isForeignKeyViolation, isUniqueViolation, openDatabase, type Database, type Session } from './index.ts';
+import {
+  afterCommit,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  openDatabase,
+  type Database,
+  type Session,
+} from './index.ts';
 
 let test: TestDatabase;
 const opened: Database[] = [];
@@ -179,6 +186,23 @@ describe('transaction', () => {
     });
     await expect(spoilt).rejects.toMatchObject({ code: '23505' });
     expect(await test.db.query('SELECT id FROM item')).toEqual([]);
+  });
+
+  it('tells those who wait for its commit, once it has happened, and never of a rollback', async () => {
+    const rows = async () => (await test.db.query('SELECT 1 FROM item')).length;
+    const seen: Promise<number>[] = [];
+    await test.db.transaction(async (tx) => {
+      afterCommit(tx, () => seen.push(rows()));
+      await tx.query('INSERT INTO item VALUES (1)');
+      expect(seen).toEqual([]);
+    });
+    const broken = test.db.transaction((tx) => {
+      afterCommit(tx, () => seen.push(rows()));
+      return Promise.reject(new Error('no'));
+    });
+    await expect(broken).rejects.toThrow('no');
+    afterCommit(test.db, () => seen.push(rows()));
+    expect(await Promise.all(seen)).toEqual([1, 1]);
   });
 
   it('goes on after a savepoint was rolled back', async () => {

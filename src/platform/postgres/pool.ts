@@ -1,6 +1,7 @@
 import { Pool as DriverPool, type PoolClient } from 'pg';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Clock } from '../../base/clock.ts';
+import { beginWaiting, endWaiting } from './after-commit.ts';
 import { clientConfig, CONNECT_TIMEOUT_MS, cutSocket } from './client.ts';
 import { isConnectionLoss, translate } from './errors.ts';
 import type { Sql } from './model.ts';
@@ -95,11 +96,13 @@ export class Pool {
   async transaction<R>(work: (tx: Sql) => Promise<R>): Promise<R> {
     const client = await this.take();
     const tx = serialSql(client);
+    beginWaiting(tx.sql);
     let broken = false;
     try {
       await run(client, 'BEGIN');
       const result = await work(tx.sql).finally(() => tx.end());
       await commit(client, tx.failure());
+      endWaiting(tx.sql);
       return result;
     } catch (error) {
       broken = !(await this.#rollback(client));

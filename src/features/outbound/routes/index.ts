@@ -1,6 +1,5 @@
 import type { Route } from '../../../base/route.ts';
 import type { Database } from '../../../platform/postgres/index.ts';
-import type { Environments } from '../../environments/index.ts';
 import type { Outbound } from '../service.ts';
 import { createEndpointRoute } from './create-endpoint.ts';
 import { patchEndpointRoute } from './patch-endpoint.ts';
@@ -21,7 +20,6 @@ import { checkEndpointRoute } from './check-endpoint.ts';
 export interface OutboundRouteDeps {
   db: Database;
   outbound: Pick<Outbound, 'endpoints' | 'deliveries'>;
-  environments: Pick<Environments, 'rotateWebhookSigningKey'>;
 }
 
 export function outboundRoutes(deps: OutboundRouteDeps): Route[] {

@@ -8,7 +8,7 @@ import type { OutboundRouteDeps } from './index.ts';
 const HOUR_MS = 3_600_000;
 
 /** Makes a new key for `X-Nango-Hmac-Sha256` and `X-Nango-Signature` (wire contract B.12). `grace_hours` is ours. */
-export function renewSigningKeyRoute({ environments }: OutboundRouteDeps) {
+export function renewSigningKeyRoute({ outbound }: OutboundRouteDeps) {
   return defineRoute({
     method: 'POST',
     path: '/environment/webhook-signing-key/rotate',
@@ -20,7 +20,7 @@ export function renewSigningKeyRoute({ environments }: OutboundRouteDeps) {
     async handle(request) {
       const hours = request.body?.grace_hours;
       const graceMs = hours === undefined ? ROTATION_GRACE_MS : hours * HOUR_MS;
-      const key = await environments.rotateWebhookSigningKey(environmentOf(request).id, graceMs);
+      const key = await outbound.endpoints.rotateSigningKey(environmentOf(request).id, graceMs);
       return { body: { data: { webhook_signing_key: key } } };
     },
   });
