@@ -1,6 +1,7 @@
 /** A provider made for tests of one knob. */
-import type { OAuth2Spec, ProviderSpec } from '../../../catalogue/_spec/index.ts';
+import type { OAuth2Spec, ProviderSpec, TokenResponseSpec } from '../../../catalogue/_spec/index.ts';
 import type { OAuth2Input } from './request.ts';
+import { readTokenAnswer, type TokenAnswer } from './token-answer.ts';
 
 export const SPEC: OAuth2Spec = {
   authorize: { url: 'https://login.example.com/oauth/authorize' },
@@ -56,4 +57,33 @@ export function inputWith(
 /** The query of a URL as plain pairs. */
 export function pairs(url: URL): Record<string, string> {
   return Object.fromEntries(url.searchParams);
+}
+
+/** When answers are read. */
+export const NOW = Date.parse('2026-11-21T12:00:00Z');
+
+/** Reads a body as an answer of {@link SPEC}: 200 and no headers unless said otherwise. */
+export function readAnswer(
+  body: unknown,
+  options: {
+    status?: number;
+    headers?: Record<string, string | string[]>;
+    response?: TokenResponseSpec;
+    secrets?: string[];
+  } = {},
+): TokenAnswer {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  const spec = options.response === undefined ? SPEC : { ...SPEC, response: options.response };
+  return readTokenAnswer(
+    spec,
+    { status: options.status ?? 200, headers: options.headers ?? {}, body: bytes },
+    NOW,
+    options.secrets,
+  );
+}
+
+/** An answer that must be a success. */
+export function good(answer: TokenAnswer) {
+  if (!answer.ok) throw new Error(`${answer.kind} ${answer.error ?? ''}`);
+  return answer;
 }
