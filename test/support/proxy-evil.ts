@@ -1,6 +1,7 @@
 /** A proxy whose provider is EVIL, and scripts that note what came. */
+import http from 'node:http';
 import { createEvil, type Evil, type EvilRequest, type EvilScript } from './evil.ts';
-import { aLive, anIntegration, aProvider, startProxy, type TestProxyOptions } from './proxy.ts';
+import { aLive, anIntegration, aProvider, callHeaders, startProxy, type TestProxyOptions } from './proxy.ts';
 import type { LiveConnection } from '../../src/features/credentials/index.ts';
 import type { ProviderSpec } from '../../catalogue/_spec/index.ts';
 
@@ -50,4 +51,26 @@ export function recording(...answers: (string | Buffer)[]): { script: EvilScript
       }
     },
   };
+}
+
+/** The start of a call whose body and reading the test controls itself. */
+export function openCall(
+  port: number,
+  options: { method?: string; path?: string; headers?: Record<string, string> } = {},
+) {
+  const request = http.request({
+    port,
+    host: '127.0.0.1',
+    agent: false,
+    method: options.method ?? 'GET',
+    path: options.path ?? '/proxy/x',
+    headers: { ...callHeaders, ...options.headers },
+  });
+  const response = new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve);
+    request.on('error', reject);
+  });
+  // The test looks at the promise when it wants to; a reset before is no unhandled rejection.
+  response.catch(() => undefined);
+  return { request, response };
 }
