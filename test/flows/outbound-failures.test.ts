@@ -45,6 +45,7 @@ function startNode(nodeId: string, node: Partial<Stage['core']['node']> = {}) {
     log: capturingLog(logged),
     clock: {
       ...systemClock,
+      monotonicMs: () => systemClock.monotonicMs() + stage.shiftMs,
       sleep(ms, signal) {
         const isPause = ms >= TROUBLE_FIRST_MS && ms <= TROUBLE_MAX_MS;
         if (isPause) pausesMs.push(ms);
