@@ -152,4 +152,16 @@ describe('webhooks on the command line', () => {
     replay.mockRestore();
     expect((await hawser('listen', 'nowhere')).code).toBe(2);
   });
+
+  it('have a URL for each connection, which can be rotated', async () => {
+    await app.api('POST', '/connections', { provider_config_key: 'checks', connection_id: 'c 1', credentials: { type: 'OAUTH2', access_token: 'token' } }); // prettier-ignore
+    const url = (...more: string[]) => hawser('connections', 'webhook-url', 'c 1', '-i', 'checks', ...more);
+    const first = (await url()).out;
+    expect(first).toMatch(/\/webhook\/[0-9a-f-]{36}\/checks\/\d+-[0-9a-f]{40}\n$/);
+    const { webhook_url: second } = JSON.parse((await url('--rotate', '--json')).out) as { webhook_url: string };
+    expect((await url()).out).toMatch(new RegExp(`^${second}\nThe one before is good until \\d{4}-.*Z.\n$`));
+    const third = await url('--rotate', '--grace-hours', '0');
+    expect([third.out, first]).not.toContain(`${second}\n`);
+    expect(third.out.split('\n')).toHaveLength(2);
+  });
 });

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi, type Mock } from 'vitest';
 import { KEEP_MS } from '../../src/features/inbound/limits.ts';
 import { deleteOld } from '../../src/features/inbound/store-work.ts';
-import { startTestApp, type TestApp } from '../support/app.ts';
+import { callApi, startTestApp, type TestApp } from '../support/app.ts';
 
 let app: TestApp;
 let environmentUuid: string;
@@ -298,6 +298,45 @@ describe('the URL of a connection', () => {
     const other = url.replace(/\/(\d+)-/, (_all, id: string) => `/${Number(id) + 1}-`);
     expect((await send(check, { url: other, headers: {} })).status).toBe(404);
     expect((await send(check, { url: url.replace('/money/', '/checks/'), headers: {} })).status).toBe(404);
+  });
+
+  it('can be rotated: both are good for a while, then the new one only', async () => {
+    const path = '/connections/other/webhook-url';
+    const read = async () => (await app.api('GET', `${path}?provider_config_key=money`)).body;
+    const rotate = async (hours?: number) =>
+      (await app.api('POST', `${path}/rotate?provider_config_key=money`, hours === undefined ? undefined : { grace_hours: hours })).body; // prettier-ignore
+    await need(app.api('PATCH', '/integrations/money', { custom: { webhook_trust: 'none' } }));
+    let times = 0;
+    const status = async (url: string) =>
+      (await send(`{"id": "r${(times += 1)}", "status": "PAID", "type": "CHECK"}`, { url, headers: {} })).status;
+    const first = await read();
+    expect(first).toMatchObject({ previous_until: null });
+    const second = await rotate();
+    expect(second.webhook_url).toMatch(/\/\d+\.1-[0-9a-f]{40}$/);
+    expect(Date.parse(second.previous_until) / 3_600_000 - Date.now() / 3_600_000).toBeCloseTo(24, 1);
+    expect(await read()).toEqual(second);
+    expect([await status(first.webhook_url), await status(second.webhook_url)]).toEqual([200, 200]);
+    // The digits belong to their generation.
+    expect(await status(second.webhook_url.replace('.1-', '.2-'))).toBe(404);
+    // One more ends the first; without grace the one before ends at once.
+    const third = await rotate(1);
+    expect([await status(first.webhook_url), await status(second.webhook_url)]).toEqual([404, 200]);
+    const fourth = await rotate(0);
+    expect(fourth.previous_until).toBeNull();
+    expect([await status(third.webhook_url), await status(fourth.webhook_url)]).toEqual([404, 200]);
+    // The end of the time, as the database sees it.
+    const fifth = await rotate(1);
+    await app.db.query("UPDATE webhook_url SET previous_until = statement_timestamp() - interval '1 second'");
+    expect([await status(fourth.webhook_url), await status(fifth.webhook_url)]).toEqual([404, 200]);
+    await quiet();
+    expect(forwards().at(-1)).toMatchObject({ connectionId: 'other', trust: 'url' });
+    // Whoever may change connections, but not read credentials, does not learn it.
+    const { secret } = await app.services.environments.createKey({ environmentId: 1, displayName: 'rotates', scopes: ['environment:connections:update'] }); // prettier-ignore
+    const untold = await callApi(app.url, secret, 'POST', `${path}/rotate?provider_config_key=money`);
+    expect([untold.status, untold.body.webhook_url]).toEqual([200, null]);
+    expect(await status((await read()).webhook_url)).toBe(200);
+    expect((await app.api('POST', `${path}/rotate?provider_config_key=money`, { grace_hours: 721 })).status).toBe(400);
+    await need(app.api('PATCH', '/integrations/money', { custom: { webhookSecret: '335b5728e25b47e88995fce207bff380' } })); // prettier-ignore
   });
 
   it('is not needed where a sync has stored what the event is about', async () => {

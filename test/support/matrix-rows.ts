@@ -321,6 +321,7 @@ export const rows: Record<string, Row> = {
   'GET /inbound-events': pathRow(() => '/inbound-events', { names: ['integration'], query: (world) => ({ state: 'routed', limit: '10', ...byKey(world) }) }), // prettier-ignore
   'GET /inbound-events/:id': pathRow(() => `/inbound-events/${NOWHERE}`, { ok: 404 }),
   'POST /inbound-events/replay': pathRow(() => '/inbound-events/replay', { body: { ids: [NOWHERE], limit: 10 } }),
+  'POST /connections/:connectionId/webhook-url/rotate': pathRow((world) => `/connections/${world.connection}/webhook-url/rotate`, { ...named, query: byKey, body: { grace_hours: 1 } }), // prettier-ignore
   'GET /connections/:connectionId/webhook-url': pathRow((world) => `/connections/${world.connection}/webhook-url`, { ...named, query: byKey }), // prettier-ignore
 
   'GET /proxy/*': proxyRow,

@@ -20,7 +20,6 @@ const ENVIRONMENT = {
 async function startGateway(clock = handClock(), fail?: Error) {
   const taken: Buffer[] = [];
   const deps: Omit<GatewayDeps, 'watchBody' | 'toError'> = {
-    vault: { lookupHash: () => Promise.resolve(Buffer.alloc(32)) } as unknown as GatewayDeps['vault'],
     log: silentLog,
     environments: { byUuid: async (uuid) => (uuid === ENVIRONMENT.uuid ? ENVIRONMENT : undefined) },
     integrations: { peek: () => ({ id: 1, uniqueKey: 'k' }) as Integration, byKey: async () => undefined },
@@ -30,6 +29,7 @@ async function startGateway(clock = handClock(), fail?: Error) {
       taken.push(body);
       return { status: 200, body: 'ok', contentType: 'text/plain' };
     },
+    urls: { read: async () => undefined },
     serverUrl: () => 'http://localhost:1',
   };
   edge = await startEdge([], {

@@ -2,21 +2,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HawserError, isHawserError } from '../../base/errors.ts';
 import { errorText, type Log } from '../../base/log.ts';
-import type { Environments, Vault } from '../environments/index.ts';
+import type { Environments } from '../environments/index.ts';
 import { integrationErrors, webhookPath, type IntegrationService } from '../integrations/index.ts';
 import type { Connections } from '../connections/index.ts';
 import { inboundErrors } from './errors.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
 import type { Receive, WebhookTarget } from './receive.ts';
-import { readUrlSecret } from './urls.ts';
+import type { UrlSecrets } from './urls.ts';
 
 export interface GatewayDeps {
-  vault: Vault;
   log: Log;
   environments: Pick<Environments, 'byUuid'>;
   integrations: Pick<IntegrationService, 'peek' | 'byKey'>;
   connections: Pick<Connections, 'byId'>;
   receive: Receive;
+  urls: Pick<UrlSecrets, 'read'>;
   /** Where providers reach this server, without trailing slash. */
   serverUrl: () => string;
   /** Gives a body that drips in up. */
@@ -79,8 +79,7 @@ async function targetOf(deps: GatewayDeps, params: Params): Promise<WebhookTarge
   const integration = deps.integrations.peek(environmentId, key) ?? (await deps.integrations.byKey(environmentId, key));
   if (integration === undefined) throw integrationErrors.fail('unknown_provider_config', { status: 404 });
   if (params.secret === undefined) return { environment, integration, connection: undefined };
-  const place = { environmentId, integrationId: integration.id };
-  const id = await readUrlSecret(deps.vault, place, params.secret);
+  const id = await deps.urls.read({ environmentId, integrationId: integration.id }, params.secret);
   const connection = id === undefined ? undefined : await deps.connections.byId(environmentId, id);
   if (connection?.integrationId !== integration.id) throw inboundErrors.fail('unknown_webhook_url');
   return { environment, integration, connection };

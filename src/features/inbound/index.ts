@@ -1,7 +1,8 @@
 /**
  * @module features/inbound
  *
- * Providers' webhooks: proven, stored, acknowledged, then told to those they are about. Owns table `inbound_event`.
+ * Providers' webhooks: proven, stored, acknowledged, then told to those they are about. Owns tables `inbound_event`
+ * and `webhook_url`.
  *
  * `gateway.ts` finds where it belongs · `receive.ts` proves, reads and stores · `worker.ts` takes up what is due ·
  * `route-event.ts` finds the connections and tells hooks, functions and the app.

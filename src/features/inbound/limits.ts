@@ -42,6 +42,10 @@ export const LOOKS_MAX = LOOK_WAITS_MS.length + 72;
 /** From this look on the app is told of an event that nobody matches; sooner, a connection may be about to come. */
 export const TELL_UNMATCHED_LOOK = 4;
 
+/** How long the webhook URL before a rotation is good as well, unless asked otherwise; and at most. */
+export const URL_GRACE_HOURS = 24;
+export const URL_GRACE_HOURS_MAX = 720;
+
 /** As long as deliveries can be replayed; longer than the 72 h in which a repeated event must be known. */
 export const KEEP_MS = 30 * 24 * 3_600_000;
 export const SWEEP_INTERVAL_MS = 600_000;

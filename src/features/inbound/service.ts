@@ -9,7 +9,7 @@ import type { ListedEvent } from './model.ts';
 import { createReceive, webhooksOf, type ReceiveDeps } from './receive.ts';
 import { readBodies } from './route-event.ts';
 import { replayEvents, selectListed, selectWhole, type EventFilter } from './store-read.ts';
-import { urlSecretOf } from './urls.ts';
+import { createUrlSecrets, type SecretPart } from './urls.ts';
 import { createWorker, type Worker, type WorkerDeps } from './worker.ts';
 
 export type InboundDeps = Omit<ReceiveDeps, 'stored'> &
@@ -22,6 +22,12 @@ export type InboundDeps = Omit<ReceiveDeps, 'stored'> &
 export type InboundEdge = Pick<GatewayDeps, 'watchBody' | 'toError'>;
 
 export type ListQuery = Parameters<typeof selectListed>[1];
+export interface ConnectionUrl {
+  url: string;
+  /** Until then the one before is good as well; undefined: it is not. */
+  previousUntil: Date | undefined;
+}
+
 type ReplayOptions = Parameters<typeof replayEvents>[2];
 
 export interface Inbound {
@@ -30,7 +36,13 @@ export interface Inbound {
   /** Where the provider sends webhooks of an integration. */
   webhookUrl(integration: Integration): Promise<string>;
   /** A URL that is about one connection and that nobody else knows: for providers that prove or say nothing. */
-  connectionUrl(integration: Integration, connection: Pick<Connection, 'id'>): Promise<string>;
+  connectionUrl(integration: Integration, connection: Pick<Connection, 'id'>): Promise<ConnectionUrl>;
+  /** Gives the connection another one; the one before stays good for `previousMs`, and those before that end now. */
+  rotateConnectionUrl(
+    integration: Integration,
+    connection: Pick<Connection, 'id'>,
+    previousMs: number,
+  ): Promise<ConnectionUrl>;
   /** As `selectListed` says; with `waitMs` it waits so long for the first one. */
   list(query: ListQuery, options?: { waitMs: number; signal: AbortSignal }): Promise<ListedEvent[]>;
   /** One with its body, without the secrets in it. */
@@ -44,8 +56,9 @@ export interface Inbound {
 }
 
 export function createInbound(deps: InboundDeps): Inbound {
-  const { db, clock, vault, environments } = deps;
+  const { db, clock, environments } = deps;
   const worker = createWorker(deps);
+  const urls = createUrlSecrets(deps);
   const receive = createReceive({ ...deps, stored: () => worker.wake() });
 
   async function webhookUrl(integration: Integration): Promise<string> {
@@ -54,14 +67,17 @@ export function createInbound(deps: InboundDeps): Inbound {
     return deps.serverUrl() + webhookPath(environment, integration.uniqueKey);
   }
 
+  async function connectionUrlOf(integration: Integration, part: SecretPart): Promise<ConnectionUrl> {
+    return { url: `${await webhookUrl(integration)}/${part.secret}`, previousUntil: part.previousUntil };
+  }
+
   return {
-    register: (app, edge) => registerGateway(app, { ...deps, ...edge, receive }),
+    register: (app, edge) => registerGateway(app, { ...deps, ...edge, receive, urls }),
     webhookUrl,
-    async connectionUrl(integration, connection) {
-      const { environmentId, id: integrationId } = integration;
-      const secret = await urlSecretOf(vault, { environmentId, integrationId, connectionId: connection.id });
-      return `${await webhookUrl(integration)}/${secret}`;
-    },
+    connectionUrl: async (integration, connection) =>
+      connectionUrlOf(integration, await urls.of(placeOf(integration, connection))),
+    rotateConnectionUrl: async (integration, connection, previousMs) =>
+      connectionUrlOf(integration, await urls.rotate(placeOf(integration, connection), previousMs)),
     async list(query, { waitMs, signal } = { waitMs: 0, signal: new AbortController().signal }) {
       const untilMs = clock.monotonicMs() + waitMs;
       for (;;) {
@@ -86,4 +102,8 @@ export function createInbound(deps: InboundDeps): Inbound {
     work: () => worker.work(),
     start: () => worker.start(),
   };
+}
+
+function placeOf({ environmentId, id }: Integration, connection: Pick<Connection, 'id'>) {
+  return { environmentId, integrationId: id, connectionId: connection.id };
 }

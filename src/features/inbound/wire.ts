@@ -1,7 +1,14 @@
-/** An inbound event as the API tells it; ours. */
+/** Inbound events and webhook URLs as the API tells them; ours. */
 import { z } from 'zod';
-import { integrationErrors, PROVIDER_CONFIG_KEY, type IntegrationService } from '../integrations/index.ts';
+import { CONNECTION_ID, connectionErrors, type Connection, type Connections } from '../connections/index.ts';
+import {
+  integrationErrors,
+  PROVIDER_CONFIG_KEY,
+  type Integration,
+  type IntegrationService,
+} from '../integrations/index.ts';
 import type { ListedEvent } from './model.ts';
+import type { ConnectionUrl } from './service.ts';
 import type { EventFilter } from './store-read.ts';
 
 const stamp = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
@@ -57,4 +64,26 @@ export async function readFilter(
     receivedAfter: filter.received_after,
     receivedBefore: filter.received_before,
   };
+}
+
+/** A path and a query that name a connection. */
+export const connectionParams = z.object({ connectionId: CONNECTION_ID });
+export const connectionQuery = z.strictObject({ provider_config_key: PROVIDER_CONFIG_KEY });
+
+/** Errors: `unknown_provider_config`, `unknown_connection`. */
+export async function connectionNamed(
+  deps: { integrations: Pick<IntegrationService, 'byKey'>; connections: Pick<Connections, 'byPublicId'> },
+  environmentId: number,
+  { params, query }: { params: z.output<typeof connectionParams>; query: z.output<typeof connectionQuery> },
+): Promise<{ integration: Integration; connection: Connection }> {
+  const integration = await deps.integrations.byKey(environmentId, query.provider_config_key);
+  if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
+  const connection = await deps.connections.byPublicId(environmentId, integration.id, params.connectionId);
+  if (connection === undefined) throw connectionErrors.fail('unknown_connection');
+  return { integration, connection };
+}
+
+/** Without the right to read credentials the URL stays untold. */
+export function urlToWire({ url, previousUntil }: ConnectionUrl, mayRead: boolean) {
+  return { webhook_url: mayRead ? url : null, previous_until: previousUntil?.toISOString() ?? null };
 }

@@ -6,6 +6,7 @@ import { getInboundEventRoute } from './get-inbound-event.ts';
 import { getWebhookUrlRoute } from './get-webhook-url.ts';
 import { listInboundEventsRoute } from './list-inbound-events.ts';
 import { replayInboundEventsRoute } from './replay-inbound-events.ts';
+import { renewWebhookUrlRoute } from './renew-webhook-url.ts';
 
 export interface InboundRouteDeps {
   inbound: Inbound;
@@ -19,5 +20,6 @@ export function inboundRoutes(deps: InboundRouteDeps): Route[] {
     getInboundEventRoute(deps),
     replayInboundEventsRoute(deps),
     getWebhookUrlRoute(deps),
+    renewWebhookUrlRoute(deps),
   ];
 }

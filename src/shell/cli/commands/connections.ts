@@ -8,6 +8,8 @@ interface Options {
   integration?: string;
   search?: string;
   refresh?: boolean;
+  rotate?: boolean;
+  graceHours?: string;
 }
 
 interface Listed {
@@ -18,9 +20,11 @@ interface Listed {
   created: string;
 }
 
-/** `connections list|get|delete`. */
+/** `connections list|get|delete|webhook-url`. */
 export function addConnectionsCommand(program: Command, output: Output): void {
-  const connections = program.command('connections').description('list, read and delete connections');
+  const connections = program
+    .command('connections')
+    .description('list, read and delete connections; their webhook URLs');
 
   withServerOptions(connections.command('list').description('newest first'))
     .option('-i, --integration <key>', 'only of this integration')
@@ -63,12 +67,28 @@ export function addConnectionsCommand(program: Command, output: Output): void {
       if (options.json === true) return output.out(`${JSON.stringify(body)}\n`);
       output.out(`Deleted. At the provider: ${body.outcome}${body.detail === undefined ? '' : ` (${body.detail})`}\n`);
     });
+
+  withServerOptions(connections.command('webhook-url').description('the URL whose webhooks are about this connection'))
+    .argument('<connection>')
+    .requiredOption('-i, --integration <key>', 'its integration')
+    .option('--rotate', 'make another one; the one before is good as well for a while')
+    .option('--grace-hours <n>', 'how long, up to 720', '24')
+    .action(async (connection: string, options: Options) => {
+      const query = new URLSearchParams({ provider_config_key: options.integration as string });
+      const path = `/connections/${encodeURIComponent(connection)}/webhook-url`;
+      const body = (await (options.rotate === true
+        ? call(options, 'POST', `${path}/rotate?${query}`, { grace_hours: Number(options.graceHours) })
+        : call(options, 'GET', `${path}?${query}`))) as { webhook_url: string | null; previous_until: string | null };
+      if (options.json === true) return output.out(`${JSON.stringify(body)}\n`);
+      output.out(`${body.webhook_url ?? 'Rotated; this key may not read the URL.'}\n`);
+      if (body.previous_until !== null) output.out(`The one before is good until ${body.previous_until}.\n`);
+    });
 }
 
-async function call(options: Options, method: string, path: string): Promise<unknown> {
+async function call(options: Options, method: string, path: string, sent?: object): Promise<unknown> {
   const client = await openClient(options.environment);
   try {
-    return await client.json(method, path);
+    return await client.json(method, path, sent);
   } finally {
     await client.close();
   }
