@@ -6,7 +6,8 @@
  * same statement; a deleted connection stays as a tombstone.
  */
 export { grantRowOf, type Connection, type ConnectionState, type EndUser, type ReauthReason } from './model.ts';
-export { createConnections, eventPlace, type Connections, type NewEvent, type UpsertInput } from './service.ts';
+export { createConnections, type Connections, type UpsertInput } from './service.ts';
+export { eventPlace, type NewEvent } from './write-event.ts';
 export { connectionErrors } from './errors.ts';
 export { connectionRoutes } from './routes/index.ts';
 export * from './wire.ts';

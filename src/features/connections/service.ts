@@ -1,12 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
-import { randomId } from '../../base/ids.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import { afterCommit, type Database, type Sql } from '../../platform/postgres/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
 import {
   existsSibling,
-  insertEvent,
   mergeConfig,
   selectById,
   selectByPublicId,
@@ -29,6 +27,7 @@ import {
   updateGrantState,
 } from './store-grants.ts';
 import { selectEndUser, selectListed, type ListedConnection, type ListQuery } from './store-list.ts';
+import { createEventWriter, type NewEvent } from './write-event.ts';
 
 export interface UpsertInput {
   environmentId: number;
@@ -116,28 +115,14 @@ export interface Connections {
   touchFetched(environmentId: number, id: number): void;
   /** Notes a call the provider answered well. */
   touchGoodCall(environmentId: number, id: number): void;
-  /** Writes what the app will be told, in the transaction that caused it. A provider's data (`forward`) is sealed. */
+  /**
+   * Writes what the app will be told, in the transaction that caused it. A provider's data (`forward`) is sealed. Several
+   * asked for before the first is awaited are one statement.
+   */
   writeEvent(sql: Sql, event: NewEvent): Promise<void>;
   /** Calls `look` when events that this node has written are committed, until the returned function is called. */
   onEvents(look: () => void): () => void;
   close(): Promise<void>;
-}
-
-export interface NewEvent {
-  environmentId: number;
-  type: string;
-  connectionId?: number;
-  payload: object;
-  /** Headers of a provider that go along; only those the slice `outbound` lists are sent. */
-  providerHeaders?: Record<string, string>;
-}
-
-/** Kinds of events that hold what a provider sent. */
-const PRIVATE_KINDS: readonly string[] = ['forward'];
-
-/** The place an event's payload, and later its body, is sealed in. `uuid`: of the event. */
-export function eventPlace(environmentId: number, uuid: string) {
-  return { environmentId, table: 'event', row: uuid, column: 'sealed' };
 }
 
 /** These times are for people; some seconds of delay spare a write per call. */
@@ -145,6 +130,7 @@ const TOUCH_INTERVAL_MS = 2_000;
 
 export function createConnections(deps: { db: Database; clock: Clock; log: Log; vault: Vault }): Connections {
   const { db, clock, log, vault } = deps;
+  const write = createEventWriter(vault);
   const fetched = createTouches('last_fetched_at');
   const goodCalls = createTouches('last_good_call_at');
 
@@ -247,18 +233,7 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
     touchFetched: (environmentId, id) => fetched.note(environmentId, id),
     touchGoodCall: (environmentId, id) => goodCalls.note(environmentId, id),
     async writeEvent(sql, event) {
-      const { environmentId, type, payload } = event;
-      const uuid = randomId();
-      const isPrivate = PRIVATE_KINDS.includes(type);
-      await insertEvent(sql, {
-        environmentId,
-        uuid,
-        type,
-        connectionId: event.connectionId,
-        payload: isPrivate ? {} : payload,
-        sealed: isPrivate ? await vault.seal(eventPlace(environmentId, uuid), JSON.stringify(payload)) : undefined,
-        providerHeaders: event.providerHeaders,
-      });
+      await write(sql, event);
       told(sql);
     },
     onEvents(look) {

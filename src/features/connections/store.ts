@@ -175,34 +175,6 @@ export async function softDelete(sql: Sql, environmentId: number, id: number): P
   return rows.length > 0;
 }
 
-export async function insertEvent(
-  sql: Sql,
-  event: {
-    environmentId: number;
-    uuid: string;
-    type: string;
-    connectionId: number | undefined;
-    payload: object;
-    sealed: Buffer | undefined;
-    providerHeaders: Record<string, string> | undefined;
-  },
-): Promise<void> {
-  await sql.query(
-    `INSERT INTO event (environment_id, uuid, type, connection_id, payload, sealed, provider_headers)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [
-      event.environmentId,
-      event.uuid,
-      event.type,
-      event.connectionId ?? null,
-      JSON.stringify(event.payload),
-      event.sealed ?? null,
-      event.providerHeaders === undefined ? null : JSON.stringify(event.providerHeaders),
-    ],
-    'event-insert',
-  );
-}
-
 export async function upsertEndUser(sql: Sql, environmentId: number, user: EndUser): Promise<void> {
   await sql.query(
     `INSERT INTO end_user AS u (environment_id, id, email, display_name, tags, organization_id,

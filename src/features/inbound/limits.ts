@@ -19,6 +19,10 @@ export const CHALLENGE_CHARS_MAX = 2_048;
 export const CLAIM_MAX = 50;
 /** Events of one integration that share a transaction: few enough that nobody waits for its row locks. */
 export const TOGETHER_MAX = 25;
+/** Rows the app is told by, written at once: one event may be for every connection of an integration. */
+export const TOLD_TOGETHER_MAX = 100;
+/** Bodies of such rows; more only takes memory. */
+export const TOLD_BYTES_MAX = 1_048_576;
 /** What an event waits for company: a burst becomes few transactions, and nobody notices. */
 export const GATHER_MS = 25;
 /** Integrations whose events are handled at the same time: a slow one does not hold up the others. */

@@ -60,7 +60,8 @@ export interface HookAnswer {
 
 /**
  * Handles an event in the transaction that marks it routed, before the app is told. Called also when nobody matched.
- * What it throws rolls everything back; after five times the event is parked.
+ * What it throws rolls everything back; after five times the event is parked. For an event without a meaning, what it
+ * writes may stand before what the app is told of earlier ones.
  */
 export type InboundHook = (
   event: InboundEvent,

@@ -1,12 +1,19 @@
 /** Events to those they are about, in one transaction: all of it or nothing. */
 import type { WebhooksSpec } from '../../../catalogue/_spec/index.ts';
-import type { KillPoints } from '../../platform/kill-points.ts';
+import { noKillPoints, type KillPoints } from '../../platform/kill-points.ts';
 import type { Database, Sql } from '../../platform/postgres/index.ts';
 import { readTime, redacted, textsAt } from '../../protocols/webhook-signature/index.ts';
-import type { Connections } from '../connections/index.ts';
+import type { Connections, NewEvent } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration, IntegrationService } from '../integrations/index.ts';
-import { LOOK_WAIT_LAST_MS, LOOK_WAITS_MS, LOOKS_MAX, TELL_UNMATCHED_LOOK } from './limits.ts';
+import {
+  LOOK_WAIT_LAST_MS,
+  LOOK_WAITS_MS,
+  LOOKS_MAX,
+  TELL_UNMATCHED_LOOK,
+  TOLD_BYTES_MAX,
+  TOLD_TOGETHER_MAX,
+} from './limits.ts';
 import type { HookAnswer, InboundEvent, InboundHook, MatchedConnection } from './model.ts';
 import { parseWebhook, type JsonReader } from './parse.ts';
 import { bodyPlace, webhooksOf } from './receive.ts';
@@ -41,6 +48,9 @@ interface Scene {
   matcher: Matcher;
   /** Some sync of the integration wants to be told of webhooks. */
   hasSubscribers: boolean;
+  /** What the app will be told, in this order, and is not written yet. */
+  told: NewEvent[];
+  toldBytes: number;
 }
 
 /**
@@ -61,6 +71,7 @@ export async function routeEvents(deps: RouteDeps, events: readonly DueEvent[]):
       const matched = scene === undefined ? 0 : await routeOne(deps, scene, event, bodies[index]);
       if (matched !== 'parked') routed.push({ event, matched });
     }
+    if (scene !== undefined) await writeTold(deps, scene);
     await markRouted(tx, routed);
   });
 }
@@ -73,6 +84,8 @@ async function openScene(deps: RouteDeps, tx: Sql, integration: Integration): Pr
     spec,
     matcher: createMatcher(deps, tx, integration, spec),
     hasSubscribers: await deps.hasSubscribers(tx, integration.environmentId, integration.id),
+    told: [],
+    toldBytes: 0,
   };
 }
 
@@ -82,14 +95,15 @@ async function routeOne(deps: RouteDeps, scene: Scene, due: DueEvent, body: unkn
   const identifiers = identifiersOf(spec, due, body);
   const connections = await matcher(due, identifiers);
   const event = eventOf(due, integration, spec, body, identifiers);
+  // What a handler makes of an event is told after what came before it.
+  if (event.meaning !== undefined) await writeTold(deps, scene);
   const answer = await askHooks(deps, event, connections, tx);
   const shown = redacted(body, spec.redact ?? []);
   const forward = answer.forward === undefined ? shown : answer.forward;
   if (connections.length === 0 && answer.settled !== true) return waitOrTell(deps, scene, due, forward);
   if (forward !== false && integration.forwardWebhooks) {
-    for (const [index, connection] of connections.entries()) {
-      await writeForward(deps, tx, due, integration, connection, forward);
-      if (index === 0) deps.killPoints.reach('W5');
+    for (const connection of connections) {
+      await tell(deps, scene, due, forwardOf(due, integration, connection, forward));
     }
   }
   if (scene.hasSubscribers) {
@@ -167,17 +181,13 @@ async function askHooks(
 }
 
 /** Wire contract D.2. What no signature proves says so. */
-async function writeForward(
-  deps: RouteDeps,
-  tx: Sql,
+function forwardOf(
   due: DueEvent,
   integration: Integration,
   connection: MatchedConnection,
   payload: unknown,
-): Promise<void> {
-  await deps.connections.writeEvent(tx, {
-    environmentId: due.environmentId,
-    type: 'forward',
+): Omit<NewEvent, 'environmentId' | 'type'> {
+  return {
     connectionId: connection.id,
     payload: {
       from: integration.provider.name,
@@ -187,31 +197,46 @@ async function writeForward(
       payload,
       ...(due.trust !== 'signature' && { trust: due.trust }),
     },
-    providerHeaders: due.headers,
-  });
+  };
+}
+
+/** The app will be told; written with its neighbours, unless they are many or large. */
+async function tell(
+  deps: RouteDeps,
+  scene: Scene,
+  due: DueEvent,
+  what: Omit<NewEvent, 'environmentId' | 'type'>,
+): Promise<void> {
+  const { environmentId, headers: providerHeaders } = due;
+  scene.told.push({ ...what, environmentId, type: 'forward', providerHeaders });
+  scene.toldBytes += due.bodySealed.length;
+  if (scene.told.length >= TOLD_TOGETHER_MAX || scene.toldBytes >= TOLD_BYTES_MAX) await writeTold(deps, scene);
+}
+
+/** Writes what is to be told by one statement. */
+async function writeTold({ connections, killPoints }: RouteDeps, scene: Scene): Promise<void> {
+  const events = scene.told.splice(0);
+  scene.toldBytes = 0;
+  if (events.length === 0) return;
+  const write = (some: NewEvent[]) => Promise.all(some.map((event) => connections.writeEvent(scene.tx, event)));
+  // Where a kill may come, it can come between two of them.
+  if (killPoints !== noKillPoints) {
+    await write(events.splice(0, 1));
+    killPoints.reach('W5');
+  }
+  await write(events);
 }
 
 /**
  * Waits for a connection. The app is told once of an event that nobody matches, by the provider's own body (D.2): at once
  * where nothing in it could name a connection, else when none has come for some minutes.
  */
-async function waitOrTell(
-  deps: RouteDeps,
-  { tx, integration, spec }: Scene,
-  due: DueEvent,
-  forward: unknown,
-): Promise<0 | 'parked'> {
+async function waitOrTell(deps: RouteDeps, scene: Scene, due: DueEvent, forward: unknown): Promise<0 | 'parked'> {
+  const { tx, integration, spec } = scene;
   const canMatch = due.connectionId !== undefined || spec.route === 'all' || spec.route.length > 0;
   const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
   const tells = !due.isTold && isTime && integration.forwardWebhooks && typeof forward === 'object' && forward !== null;
-  if (tells) {
-    await deps.connections.writeEvent(tx, {
-      environmentId: due.environmentId,
-      type: 'forward',
-      payload: forward,
-      providerHeaders: due.headers,
-    });
-  }
+  if (tells) await tell(deps, scene, due, { payload: forward });
   if (!canMatch) return 0;
   const waitMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;
   await parkUnmatched(tx, due, waitMs, due.isTold || tells);
