@@ -127,10 +127,11 @@ async function restartDatabase(): Promise<{ table: string; violations: string[] 
   const world = await createWebhooksWorld({ databaseUrl: own.url });
   try {
     const campaign = await runRestartCampaign(world, own, { restarts: rounds, everyMs: RESTART_EVERY_MS, seed });
-    const { restarts, acknowledged, refused, recoveriesMs } = campaign;
+    const { restarts, acknowledged, refused, recoveriesMs, delivered, twice } = campaign;
     const table =
       `${restarts} restarts, ${acknowledged} events acknowledged, ${refused} tries refused\n` +
-      `taking events again after ${Math.max(...recoveriesMs)} ms at most`;
+      `taking events again after ${Math.max(...recoveriesMs)} ms at most\n` +
+      `${delivered} deliveries to the app, ${twice} of them twice`;
     return { table, violations: campaign.violations };
   } finally {
     await world.close();

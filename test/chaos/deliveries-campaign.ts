@@ -2,8 +2,6 @@
  * Kills nodes while they send events to the app, and compares what was committed with what the app got. Two nodes take
  * turns at being the victim.
  */
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +11,7 @@ import { createEnvironments } from '../../src/features/environments/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { generateKey, keyringFrom, type Keyring } from '../../src/platform/keyring/index.ts';
 import { openDatabase } from '../../src/platform/postgres/index.ts';
+import { startEventApp } from './event-app.ts';
 import { until } from './functions-world.ts';
 import { launchNode, type ChaosNode } from './process.ts';
 import { chanceFrom, type Chance } from './seeded.ts';
@@ -38,55 +37,13 @@ export interface DeliveryCampaign {
   violations: string[];
 }
 
-interface Got {
-  id: string;
-  body: string;
-}
-
-/** The app: takes everything, and may be asked to hold one answer of a node for good. */
-async function startApp() {
-  const got = new Map<number, Got[]>();
-  let trap: { name: string; spring: () => void } | undefined;
-  const server = createServer((request, response: ServerResponse) => {
-    let body = '';
-    request.setEncoding('utf8');
-    request.on('data', (chunk: string) => (body += chunk));
-    request.on('end', () => {
-      const { n } = (JSON.parse(body) as { data: { n: number } }).data;
-      got.set(n, [...(got.get(n) ?? []), { id: String(request.headers['webhook-id']), body }]);
-      if (trap !== undefined && request.headers['user-agent'] === `hawser/${trap.name}`) {
-        const { spring } = trap;
-        trap = undefined;
-        spring();
-        return; // never answered
-      }
-      response.writeHead(200).end();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const pair = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url: `http://${pair}/`,
-    pair,
-    got,
-    /** Calls `spring` when this node's next request is here. */
-    hold(name: string, spring: () => void): void {
-      trap = { name, spring };
-    },
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
 export type DeliveriesWorld = Awaited<ReturnType<typeof createDeliveriesWorld>>;
 
 /** `databaseUrl`: migrated and empty. */
 export async function createDeliveriesWorld({ databaseUrl }: { databaseUrl: string }) {
   const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-deliveries-'));
   const encryptionKey = generateKey();
-  const app = await startApp();
+  const app = await startEventApp((body) => String((body as { data: { n: number } }).data.n));
   const db = await openDatabase({ url: databaseUrl, poolSize: 4, log: silentLog, clock: systemClock });
   const keyring = keyringFrom(encryptionKey) as Keyring;
   const environments = await createEnvironments({ db, clock: systemClock, log: silentLog, keyring });
@@ -121,15 +78,7 @@ export async function createDeliveriesWorld({ databaseUrl }: { databaseUrl: stri
       nodes.add(node);
       return node;
     },
-    /** The app registers its endpoint, as it would. */
-    async register(node: ChaosNode): Promise<void> {
-      const response = await fetch(`${node.url}/endpoints`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ url: app.url }),
-      });
-      if (response.status !== 201) throw new Error(`no endpoint: ${response.status} ${await response.text()}`);
-    },
+    register: (node: ChaosNode) => app.register(node, secret),
     /** Each is committed when this resolves. */
     async write(count: number): Promise<void> {
       for (let each = 0; each < count; each += 1) {
@@ -215,7 +164,7 @@ async function killAt(point: string, world: DeliveriesWorld, victim: ChaosNode, 
 function judge(world: DeliveriesWorld, from: number, where: string, violations: string[]): number {
   let twice = 0;
   for (let n = from + 1; n <= world.written; n += 1) {
-    const copies = world.app.got.get(n) ?? [];
+    const copies = world.app.got.get(String(n)) ?? [];
     if (copies.length === 0) violations.push(`${where}: event ${n} never came`);
     if (copies.length > 2) violations.push(`${where}: event ${n} came ${copies.length} times after one kill`);
     if (new Set(copies.map(({ id }) => id)).size > 1) violations.push(`${where}: event ${n} has two ids`);

@@ -15,7 +15,9 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { generateKey, keyringFrom, type Keyring } from '../../src/platform/keyring/index.ts';
 import { openDatabase } from '../../src/platform/postgres/index.ts';
 import { createUpstream } from '../../src/platform/upstream/index.ts';
+import { startEventApp } from './event-app.ts';
 import { until } from './functions-world.ts';
+import type { NodeOptions } from './node.ts';
 import { launchNode, type ChaosNode } from './process.ts';
 import { chanceFrom } from './seeded.ts';
 
@@ -47,10 +49,25 @@ export interface WebhookCampaign {
 
 export type WebhooksWorld = Awaited<ReturnType<typeof createWebhooksWorld>>;
 
-/** `databaseUrl`: migrated and empty. */
-export async function createWebhooksWorld({ databaseUrl }: { databaseUrl: string }) {
+/** What the app knows a forwarded event by. */
+export function forwardedName(connectionId: string, id: string): string {
+  return `${connectionId} ${id}`;
+}
+
+/** `databaseUrl`: migrated and empty. `outboundLimits`: of every node. */
+export async function createWebhooksWorld({
+  databaseUrl,
+  outboundLimits,
+}: {
+  databaseUrl: string;
+  outboundLimits?: NodeOptions['outboundLimits'];
+}) {
   const directory = await mkdtemp(join(tmpdir(), 'hawser-chaos-webhooks-'));
   const encryptionKey = generateKey();
+  const app = await startEventApp((body) => {
+    const { connectionId, payload } = body as { connectionId: string; payload: { id: string } };
+    return forwardedName(connectionId, payload.id);
+  });
   const db = await openDatabase({ url: databaseUrl, poolSize: 4, log: silentLog, clock: systemClock });
   const shared = { db, clock: systemClock, log: silentLog };
   const environments = await createEnvironments({ ...shared, keyring: keyringFrom(encryptionKey) as Keyring });
@@ -68,16 +85,21 @@ export async function createWebhooksWorld({ databaseUrl }: { databaseUrl: string
 
   return {
     db,
+    app,
+    /** From now on the app is told of what providers send. */
+    register: (node: ChaosNode) => app.register(node, secret, ['forward']),
     async launch(): Promise<ChaosNode> {
       const name = `node-${nodes.length + 1}`;
       const node = await launchNode({
         name,
+        outboundLimits,
         settings: {
           HAWSER_PORT: '0',
           HAWSER_DATA_DIR: join(directory, name),
           HAWSER_ENCRYPTION_KEY: encryptionKey,
           HAWSER_RATE_LIMIT_PER_MINUTE: '0',
           DATABASE_URL: databaseUrl,
+          HAWSER_EGRESS_ALLOW: app.pair,
           HAWSER_LOG_LEVEL: 'info',
           HAWSER_POOL_SIZE: '6',
         },
@@ -145,6 +167,15 @@ export async function createWebhooksWorld({ databaseUrl }: { databaseUrl: string
       return (await db.query("SELECT 1 FROM inbound_event WHERE state <> 'routed'")).length;
     },
 
+    /** Deliveries that the app has not got, and events of which there are none yet. */
+    async undelivered(): Promise<number> {
+      const rows = await db.query<{ count: number }>(
+        `SELECT (SELECT count(*) FROM event WHERE NOT is_handled)
+           + (SELECT count(*) FROM delivery WHERE state <> 'delivered') AS count`,
+      );
+      return Number(rows[0]?.count);
+    },
+
     /** How often each connection was told. */
     async told(): Promise<Map<string, number>> {
       const rows = await db.query<{ name: string; count: number }>(
@@ -161,6 +192,7 @@ export async function createWebhooksWorld({ databaseUrl }: { databaseUrl: string
         await node.exited;
       }
       await db.close();
+      await app.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
