@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander';
 import { HawserError, StartupError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
+import { openBrowser } from '../../platform/open-browser.ts';
 import { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { packageVersion } from '../start/run.ts';
 import { RefusedError, UnreachableError } from './client.ts';
@@ -28,12 +29,15 @@ export interface Output {
   err(text: string): void;
   /** Standard error is a terminal: a line may be drawn over. */
   isTerminal?: boolean;
+  /** Opens an address in the browser; false when it cannot. */
+  open?(url: URL): Promise<boolean>;
 }
 
 const standard: Output = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   isTerminal: process.stderr.isTTY === true,
+  open: openBrowser,
 };
 
 /** Runs one command and resolves to the exit code. */

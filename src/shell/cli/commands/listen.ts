@@ -26,7 +26,13 @@ const KEPT_MAX = 200;
 /** After the server could not be reached. */
 const AGAIN_MS = 2_000;
 
-const KEYS = 'j/k select · r send again · d details · i info · q quit';
+const KEYS = 'j/k select · r send again · d details · o open · ? help · q quit';
+const HELP = `  j, ↓   the next webhook        k, ↑   the one before
+  r      send it again           d      show its body and headers
+  o      open Hawser's first page in the browser
+  i      where webhooks come from and go to
+  q, ^C  quit
+New webhooks come below, and the newest is selected until you move.`;
 
 interface Seen {
   event: WireEvent;
@@ -87,6 +93,8 @@ async function listen({ client, target, options, output, done }: Job): Promise<v
     if (key === 'k' || key === '\u001b[A') selected = Math.max(0, selected - 1);
     if (key === 'j' || key === '\u001b[B') selected = Math.min(kept.length - 1, selected + 1);
     const one = kept[selected];
+    if (key === '?') print(HELP);
+    if (key === 'o') await openPage(client, output, print);
     if (key === 'i') print(`From ${client.url} to ${target.href}; ${kept.length} webhooks so far.`);
     if (one !== undefined && key === 'd') print(JSON.stringify(await read(client, one.event.id), undefined, 2));
     if (one !== undefined && key === 'r') {
@@ -207,7 +215,13 @@ function formOf(fields: Form): string {
   return new URLSearchParams(pairs as [string, string][]).toString();
 }
 
-/** Calls `press` for each key; resolves to what gives the terminal back as it was. */
+async function openPage(client: Client, output: Output, print: (text: string) => void): Promise<void> {
+  const url = new URL('/', client.url);
+  const isOpen = (await output.open?.(url)) === true;
+  print(isOpen ? `Opened ${url.href}` : `No browser can be opened from here: open ${url.href} yourself.`);
+}
+
+/** Calls `press` for each key; what it returns gives the terminal back as it was. */
 function readKeys(stdin: Readable & { setRawMode?(raw: boolean): unknown }, press: (key: string) => void): () => void {
   if (stdin.setRawMode === undefined) return () => undefined;
   const onData = (data: Buffer | string): void => press(String(data));
