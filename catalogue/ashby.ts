@@ -28,6 +28,23 @@ const provider = {
     kind: 'unsupported',
     customerMustDo: 'An API key cannot be revoked from here: delete it where it was made.',
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['ashby-signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      prefix: 'sha256=',
+      signed: '${body}',
+      secrets: ['integration'],
+      urlProves: 'The secret token is chosen in each Ashby account, and the integration has one.',
+    },
+    // `ping` when a webhook is made or changed.
+    type: { paths: ['action'] },
+    route: [],
+    setup:
+      'Create the webhook in the Ashby admin with the webhook URL of the connection, and the webhook secret as its secret token.',
+  },
   gotchas: [
     'Every call is a POST with a JSON body, also reads.',
     'A wrong key answers 403, a missing one 401.',
@@ -36,6 +53,8 @@ const provider = {
   sources: [
     'https://developers.ashbyhq.com/reference/authentication (read 2026-11)',
     'https://developers.ashbyhq.com/reference/introduction (read 2026-11)',
+    'https://developers.ashbyhq.com/docs/authenticating-webhooks (read 2026-11)',
+    'https://developers.ashbyhq.com/docs/setting-up-webhooks (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

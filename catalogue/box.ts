@@ -37,6 +37,24 @@ const provider = {
       },
     },
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      // One for each of the app’s two keys.
+      headers: ['box-signature-primary', 'box-signature-secondary'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${body}${timestamp}',
+      timestamp: { header: 'box-delivery-timestamp', unit: 'date', toleranceSeconds: 600 },
+      secrets: ['integration'],
+    },
+    type: { paths: ['trigger'] },
+    id: { headers: ['box-delivery-id'] },
+    route: [],
+    keepHeaders: ['box-delivery-timestamp'],
+    setup:
+      'Generate a signature key in the app’s webhook settings: it is the webhook secret. An event names the file and who changed it, not whose webhook it is: create each webhook with the webhook URL of its connection as `address`.',
+  },
   gotchas: [
     'A refresh token works once and lives 60 days; an answer that gets lost can end the connection.',
     'Uploads go to upload.box.com and need a Base-Url-Override.',
@@ -46,6 +64,7 @@ const provider = {
   sources: [
     'https://developer.box.com/guides/authentication/tokens/revoke (read 2026-11)',
     'https://developer.box.com/guides/authentication/tokens/refresh (read 2026-11)',
+    'https://developer.box.com/guides/webhooks/v2/signatures-v2/ (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -59,6 +59,22 @@ const provider = {
     customerMustDo: 'Docusign has no revocation call for this grant: remove the app under My Profile → Connected Apps.',
   },
   account: { idFrom: 'account_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      // One for each key of the account; a rotation adds the second.
+      headers: ['x-docusign-signature-1', 'x-docusign-signature-2'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${body}',
+      secrets: ['integration'],
+      urlProves: 'The keys belong to a Docusign account, and the integration has one.',
+    },
+    type: { paths: ['event'] },
+    route: [{ from: { paths: ['data.accountId'] }, by: 'account' }],
+    setup:
+      'Add a Connect configuration that sends JSON to the webhook URL, with HMAC signatures: its key is the webhook secret. For several accounts use the webhook URLs of the connections.',
+  },
   gotchas: [
     'The connection stands for the person’s default account: calls go to `/restapi/v2.1/accounts/<account_id>/…` on its own server. A person with other accounts changes the default at Docusign and connects again.',
     'Hosts outside docusign.net are refused.',
@@ -69,6 +85,8 @@ const provider = {
     'https://www.docusign.com/blog/developers/the-trenches-who-are-you (userinfo, base_uri; read 2026-11)',
     'https://www.docusign.com/blog/developers/authorization-code-grant-refresh-tokens (read 2026-11)',
     'https://docs.docusign.com/esign/guide/authentication/oa2_auth_code.html (read 2026-11)',
+    'https://www.docusign.com/blog/developers/manually-authenticating-hmac-signatures-docusign-connect-webhook-configurations (read 2026-11)',
+    'https://developers.docusign.com/platform/webhooks/connect/json-sim-event-model/ (fields; known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -43,12 +43,28 @@ const provider = {
     customerMustDo:
       'Microsoft has no revocation call for an app: remove it at myapps.microsoft.com or account.live.com/consent/Manage.',
   },
+  webhooks: {
+    // Each notification carries the `clientState` that its subscription was given.
+    verify: { kind: 'token', in: { paths: ['value.clientState'] }, secrets: ['integration'] },
+    list: 'value',
+    type: { paths: ['lifecycleEvent', 'changeType'] },
+    // Two changes of one thing may look alike, and there is no id.
+    repeats: true,
+    route: [],
+    redact: ['clientState'],
+    challenge: { kind: 'query', param: 'validationToken' },
+    setup:
+      'Make the webhook secret up and give it as `clientState` of every subscription (at most 128 characters), with the webhook URL of the connection as `notificationUrl` and `lifecycleNotificationUrl`. Do not ask for resource data in notifications: what proves it stands beside the list and is not passed on.',
+  },
   gotchas: [
     'An app registered for one organization must be given that organization as tenant.',
     'Refresh tokens live 90 days.',
     'A client secret of the portal ends after at most two years; then no connection can be refreshed.',
   ],
-  sources: ['https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens (read 2026-11)'],
+  sources: [
+    'https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens (read 2026-11)',
+    'https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks (read 2026-11)',
+  ],
 } satisfies ProviderSpec as ProviderSpec;
 
 export default provider;

@@ -54,6 +54,22 @@ const provider = {
     goneErrors: ['invalid_grant'],
   },
   account: { idFrom: 'workspace_id' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-notion-signature'],
+      algorithm: 'sha256',
+      encoding: 'hex',
+      prefix: 'sha256=',
+      signed: '${body}',
+      secrets: ['integration'],
+    },
+    type: { paths: ['type'] },
+    id: { paths: ['id'] },
+    route: [{ from: { paths: ['workspace_id'] }, by: 'account' }],
+    setup:
+      'The first request brings the `verification_token`, unsigned: set `webhook_trust` to `none`, create the subscription with the webhook URL, read the token with `GET /inbound-events`, enter it at Notion, set it as the webhook secret, and remove `webhook_trust`.',
+  },
   gotchas: [
     'The app sees only pages that were shared with it on the consent screen or later.',
     'Older integrations get no refresh token; their access token has no end.',
@@ -63,6 +79,7 @@ const provider = {
   sources: [
     'https://developers.notion.com/reference/refresh-a-token (read 2026-11)',
     'https://developers.notion.com/reference/revoke-token (read 2026-11)',
+    'https://developers.notion.com/reference/webhooks (as third parties describe it, read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -50,6 +50,23 @@ const provider = {
     body: { format: 'json', params: { token: '${refreshToken} || ${accessToken}' } },
   },
   account: { idFrom: 'realmId' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['intuit-signature'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      signed: '${body}',
+      secrets: ['integration'],
+    },
+    // CloudEvents; before 2026 `eventNotifications`, whose items have neither id nor type.
+    list: ['.', 'eventNotifications'],
+    type: { paths: ['type'] },
+    id: { paths: ['id'] },
+    route: [{ from: { paths: ['intuitaccountid', 'realmId'] }, by: 'account' }],
+    setup:
+      'Give the webhook URL as the endpoint in the app’s webhook settings; the verifier token shown there is the webhook secret. Production and sandbox have a token each.',
+  },
   gotchas: [
     'Every path holds the company: `/v3/company/<realmId>/…`, to be read from the connection’s `connection_config`.',
     'Refresh tokens end after 100 days without use, and after five years in any case.',
@@ -60,6 +77,8 @@ const provider = {
     'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0 (read 2026-11)',
     'https://blogs.intuit.com/2024/06/03/oauth-token-management-done-the-right-way/ (read 2026-11)',
     'https://blogs.intuit.com/2025/11/12/important-changes-to-refresh-token-policy (read 2026-11)',
+    'https://blogs.a.intuit.com/2025/11/12/upcoming-change-to-webhooks-payload-structure (CloudEvents; read 2026-11)',
+    'https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks/managing-webhooks-notifications (signature; read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

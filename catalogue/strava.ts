@@ -38,12 +38,30 @@ const provider = {
   },
   disconnect: { kind: 'call', method: 'POST', url: 'https://www.strava.com/oauth/deauthorize' },
   account: { idFrom: 'athlete_id' },
+  webhooks: {
+    // Nothing is signed; the verify token comes only with the question by which the URL is checked.
+    verify: { kind: 'none' },
+    type: { paths: ['aspect_type'] },
+    route: [{ from: { paths: ['owner_id'] }, by: 'account' }],
+    challenge: {
+      kind: 'get',
+      param: 'hub.challenge',
+      field: 'hub.challenge',
+      token: 'hub.verify_token',
+      secrets: ['integration'],
+    },
+    setup:
+      'Make the webhook secret up and give it as `verify_token`, with the webhook URL as `callback_url`. An app has one subscription for all athletes and events are not signed: set `webhook_trust` to `none`, and ask the API before acting on one. That an athlete has revoked access (`updates.authorized` = `false`) is passed on and ends nothing.',
+  },
   gotchas: [
     'People may uncheck scopes: compare what was granted with what you need.',
     'Limits are told as `X-RateLimit-Limit` and `-Usage` pairs (15 minutes, day) without a time to come back.',
     'Access tokens live six hours.',
   ],
-  sources: ['https://developers.strava.com/docs/authentication/ (read 2026-11)'],
+  sources: [
+    'https://developers.strava.com/docs/authentication/ (read 2026-11)',
+    'https://developers.strava.com/docs/webhooks/ (read 2026-11)',
+  ],
 } satisfies ProviderSpec as ProviderSpec;
 
 export default provider;

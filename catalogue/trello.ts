@@ -47,6 +47,23 @@ const provider = {
     kind: 'unsupported',
     customerMustDo: 'Revoke the app under Settings, Applications, in your Trello account.',
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-trello-webhook'],
+      algorithm: 'sha1',
+      encoding: 'base64',
+      signed: '${body}${url}',
+      // The secret beside the API key, which is also that of OAuth.
+      secrets: ['client'],
+    },
+    type: { paths: ['action.type'] },
+    id: { paths: ['action.id'] },
+    route: [],
+    challenge: { kind: 'head' },
+    setup:
+      'Create webhooks with the token of a connection and its webhook URL as `callbackURL`; the secret of the app proves what comes.',
+  },
   gotchas: [
     'The client id is the API key, the client secret the OAuth secret of the Power-Up.',
     'Trello may show the name of the Power-Up in place of `app_name`.',
@@ -54,7 +71,10 @@ const provider = {
     'A token that was asked for with an expiration dies silently; it is noticed at the first 401.',
     'The revocation call of the API would carry the token in its path, so it is not used.',
   ],
-  sources: ['https://developer.atlassian.com/cloud/trello/guides/rest-api/authorization/ (read 2026-11)'],
+  sources: [
+    'https://developer.atlassian.com/cloud/trello/guides/rest-api/authorization/ (read 2026-11)',
+    'https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/ (read 2026-11)',
+  ],
 } satisfies ProviderSpec as ProviderSpec;
 
 export default provider;

@@ -32,6 +32,25 @@ const provider = {
     kind: 'unsupported',
     customerMustDo: 'A key cannot be revoked from here: delete it in the Twilio console.',
   },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-twilio-signature'],
+      algorithm: 'sha1',
+      encoding: 'base64',
+      signed: '${url}${form}',
+      bodyHashParam: 'bodySHA256',
+      secrets: ['integration'],
+      urlProves: 'The key is the auth token of a Twilio account, and the integration has one.',
+    },
+    type: { paths: ['EventType', 'MessageStatus', 'SmsStatus', 'CallStatus'] },
+    id: { headers: ['i-twilio-idempotency-token'] },
+    route: [],
+    // Nothing is to be said or written back.
+    reply: { status: 204, body: '' },
+    setup:
+      'Give the webhook URL of the connection as callback URL. With one Twilio account only, its primary auth token can be the webhook secret. Incoming calls and messages get no answer.',
+  },
   gotchas: [
     'Bodies are form-encoded; answers are XML unless the path ends in `.json`.',
     'A standard API key may not list accounts: the verification call then answers 401. Use the auth token or a main key.',
@@ -40,6 +59,8 @@ const provider = {
   sources: [
     'https://www.twilio.com/docs/usage/requests-to-twilio (read 2026-11)',
     'https://www.twilio.com/docs/usage/api/account (read 2026-11)',
+    'https://www.twilio.com/docs/usage/security (signature; read 2026-11)',
+    'https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides (idempotency token; known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

@@ -26,6 +26,29 @@ const provider = {
     retry: { at: ['x-rate-limit-reset'], remaining: 'x-rate-limit-remaining' },
   },
   disconnect: { kind: 'rfc7009', url: 'https://api.x.com/2/oauth2/revoke' },
+  webhooks: {
+    verify: {
+      kind: 'hmac',
+      headers: ['x-twitter-webhooks-signature'],
+      algorithm: 'sha256',
+      encoding: 'base64',
+      prefix: 'sha256=',
+      signed: '${body}',
+      // The consumer secret (API key secret), which is not the OAuth 2.0 client secret.
+      secrets: ['integration'],
+    },
+    // Which kind of event it is, is told by the name of a field: there is no type.
+    route: [],
+    challenge: {
+      kind: 'get',
+      param: 'crc_token',
+      field: 'response_token',
+      signs: { algorithm: 'sha256', prefix: 'sha256=' },
+      secrets: ['integration'],
+    },
+    setup:
+      'Set the API key secret of the app as the webhook secret, then register the webhook URL with `POST /2/webhooks`. An app has one URL for all: events go to the app as they come, and `for_user_id` in them says whose they are.',
+  },
   gotchas: [
     'Only apps of type “Web App” or “Automated App” have a client secret, which this entry needs.',
     'API v2 only; v1.1 needs OAuth 1.0a.',
@@ -33,6 +56,7 @@ const provider = {
   sources: [
     'https://docs.x.com/resources/fundamentals/authentication/oauth-2-0/authorization-code (read 2026-11)',
     'https://docs.x.com/resources/fundamentals/authentication/oauth-2-0/user-access-token (read 2026-11)',
+    'https://docs.x.com/x-api/webhooks/quickstart (read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

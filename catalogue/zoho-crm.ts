@@ -87,6 +87,14 @@ const provider = {
     url: '${connectionConfig.accounts-server}/oauth/v2/token/revoke || https://accounts.zoho.com/oauth/v2/token/revoke',
     auth: { in: 'query', name: 'token', value: '${refreshToken} || ${accessToken}' },
   },
+  webhooks: {
+    verify: { kind: 'token', in: { paths: ['token'] }, secrets: ['integration'] },
+    type: { paths: ['operation'] },
+    route: [],
+    redact: ['token'],
+    setup:
+      'Make the webhook secret up and give it as `token` when notifications are enabled, with the webhook URL of the connection as `notify_url`.',
+  },
   gotchas: [
     'The app must have “Multi DC” switched on in the API console; its secret may differ by data centre, then make one integration for each.',
     'Other Zoho products use the same sign-in with other scopes; hosts of theirs need a Base-Url-Override.',
@@ -96,6 +104,8 @@ const provider = {
   sources: [
     'https://www.zoho.com/accounts/protocol/oauth/multi-dc/client-authorization.html (read 2026-11)',
     'https://www.zoho.com/crm/developer/docs/api/v8/revoke-tokens.html (read 2026-11)',
+    'https://www.zoho.com/crm/developer/docs/api/v2.1/notifications/enable.html (token; read 2026-11)',
+    'https://www.zoho.com/crm/developer/docs/api/v2.1/notifications/overview.html (body of a notification; known by heart, not read 2026-11)',
   ],
 } satisfies ProviderSpec as ProviderSpec;
 

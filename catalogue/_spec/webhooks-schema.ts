@@ -8,6 +8,7 @@ const text = z.string().min(1);
 const header = z.string().regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name in lower case');
 const path = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, 'a dotted path');
 const place = z.strictObject({ headers: z.array(header).min(1).optional(), paths: z.array(path).min(1).optional() });
+const list = z.union([z.literal('.'), path]);
 const secrets = z.array(z.enum(['integration', 'client'])).min(1);
 const property = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]*$/);
 const lookup = z.union([
@@ -28,6 +29,7 @@ const verify = z.discriminatedUnion('kind', [
     prefix: text.optional(),
     parts: z.strictObject({ signature: text, timestamp: text.optional(), nonce: text.optional() }).optional(),
     signed: text,
+    bodyHashParam: text.optional(),
     timestamp: z
       .strictObject({
         header: header.optional(),
@@ -46,7 +48,8 @@ export const webhooksSchema = z.strictObject({
   verify,
   type: place.optional(),
   id: place.optional(),
-  list: z.union([z.literal('.'), path]).optional(),
+  repeats: z.literal(true).optional(),
+  list: z.union([list, z.array(list).min(2)]).optional(),
   route: z.union([
     z.literal('all'),
     z.array(
@@ -85,6 +88,15 @@ export const webhooksSchema = z.strictObject({
         reply: path,
       }),
       z.strictObject({ kind: z.literal('query'), param: text }),
+      z.strictObject({
+        kind: z.literal('get'),
+        param: text,
+        field: text,
+        signs: z.strictObject({ algorithm: z.literal('sha256'), prefix: text }).optional(),
+        token: text.optional(),
+        secrets,
+      }),
+      z.strictObject({ kind: z.literal('head') }),
     ])
     .optional(),
   reply: z.strictObject({ status: z.number().int().min(200).max(299), body: z.string() }).optional(),
@@ -93,7 +105,7 @@ export const webhooksSchema = z.strictObject({
 });
 
 /** What `signed` may hold. */
-const SIGNED_HOLES = ['body', 'timestamp', 'nonce', 'method', 'url'];
+const SIGNED_HOLES = ['body', 'timestamp', 'nonce', 'method', 'url', 'form'];
 
 export function checkWebhooks(
   webhooks: WebhooksSpec,
@@ -102,12 +114,16 @@ export function checkWebhooks(
 ): void {
   const { verify: proof, route } = webhooks;
   if (proof.kind === 'hmac') checkHmac(proof, report);
-  if (proof.kind !== 'none' && proof.secrets.includes('client') && !['OAUTH2', 'OAUTH1', 'APP'].includes(spec.authMode))
+  const asked = webhooks.challenge?.kind === 'get' ? webhooks.challenge.secrets : [];
+  const secretsUsed = [...asked, ...(proof.kind === 'none' ? [] : proof.secrets)];
+  if (secretsUsed.includes('client') && !['OAUTH2', 'OAUTH1', 'APP'].includes(spec.authMode))
     report('webhooks.verify.secrets', `authMode ${spec.authMode} has no client secret`);
   for (const [name, one] of Object.entries({ type: webhooks.type, id: webhooks.id, at: webhooks.at?.in })) {
     if (one !== undefined && one.headers === undefined && one.paths === undefined)
       report(`webhooks.${name}`, 'names no place');
   }
+  if (webhooks.repeats !== undefined && webhooks.id !== undefined)
+    report('webhooks.repeats', 'an event with an id is known again by it');
   if (webhooks.meanings !== undefined && webhooks.type === undefined)
     report('webhooks.meanings', 'an event needs a type to have a meaning');
   checkMeanings(webhooks, spec, report);
@@ -156,7 +172,12 @@ function checkHmac(
   const where = 'webhooks.verify';
   const holes = holesOf(proof.signed);
   for (const hole of holes) if (!SIGNED_HOLES.includes(hole)) report(`${where}.signed`, `there is no \${${hole}}`);
-  if (!holes.includes('body')) report(`${where}.signed`, 'does not hold the body');
+  if (holes.includes('body') === holes.includes('form')) report(`${where}.signed`, 'holds either the body or the form');
+  if (holes.includes('form') !== (proof.bodyHashParam !== undefined))
+    report(
+      `${where}.bodyHashParam`,
+      'a form is signed in place of the body only when other bodies are signed by their hash',
+    );
   const hasTime = proof.timestamp?.header !== undefined || proof.parts?.timestamp !== undefined;
   if (holes.includes('timestamp') !== hasTime || hasTime !== (proof.timestamp !== undefined))
     report(`${where}.timestamp`, 'a time is signed when it comes along, and then has a tolerance');

@@ -43,8 +43,11 @@ describe('webhooks of a provider file', () => {
     [
       'a body that is not signed',
       { ...GOOD, verify: { ...PROOF, signed: '${timestamp}${nonce}' } },
-      /not hold the body/,
+      /either the body or the form/,
     ],
+    ['a form whose other bodies are not signed', { ...GOOD, verify: { ...PROOF, signed: '${timestamp}${nonce}${form}' } }, /only when other bodies/], // prettier-ignore
+    ['a hash of a body that is signed', { ...GOOD, verify: { ...PROOF, bodyHashParam: 'hash' } }, /only when other bodies/], // prettier-ignore
+    ['an id that says nothing', { ...GOOD, repeats: true }, /known again by it/],
     ['a time without a window', { ...GOOD, verify: { ...PROOF, timestamp: undefined } }, /has a tolerance/],
     ['a window without a time', { ...GOOD, verify: { ...PROOF, signed: '${nonce}${body}' } }, /has a tolerance/],
     ['a nonce that is not signed', { ...GOOD, verify: { ...PROOF, signed: '${timestamp}${body}' } }, /parts.nonce/],

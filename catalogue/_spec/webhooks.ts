@@ -23,8 +23,13 @@ export interface WebhookHmac {
   prefix?: string;
   /** The header is a comma-separated list `name=value`; which names hold what. A repeated signature is another one. */
   parts?: { signature: string; timestamp?: string; nonce?: string };
-  /** What is signed, with the holes `${body}`, `${timestamp}`, `${nonce}`, `${method}`, `${url}`. */
+  /**
+   * What is signed, with the holes `${body}`, `${timestamp}`, `${nonce}`, `${method}`, `${url}` and `${form}`: the fields of
+   * a form, sorted, each name with its value behind it.
+   */
   signed: string;
+  /** Where `${form}` stands for the body: the query parameter with the SHA-256, in hex, of a body that is no form. */
+  bodyHashParam?: string;
   /** A request whose time lies further away is refused. `header` absent: it is one of the `parts`. */
   timestamp?: { header?: string; unit: WebhookTimeUnit; toleranceSeconds: number };
   /** Tried in order, as far as they are set. */
@@ -104,8 +109,21 @@ export type WebhookTimeUnit = 'seconds' | 'milliseconds' | 'date';
 export type WebhookChallenge =
   /** A proven body in which `when` holds: its text at `reply` is sent back. */
   | { kind: 'body'; when: { path: string; equals: string }; reply: string }
-  /** A query parameter is sent back as it is; the body is empty. */
-  | { kind: 'query'; param: string };
+  /** A POST without a body: a query parameter is sent back as it is. */
+  | { kind: 'query'; param: string }
+  /** A GET: a query parameter, or its signature, is sent back in this field of a JSON object. */
+  | {
+      kind: 'get';
+      param: string;
+      field: string;
+      /** The answer is its HMAC in base64, with this before it. */
+      signs?: { algorithm: 'sha256'; prefix: string };
+      /** Query parameter that has to hold one of the secrets. */
+      token?: string;
+      secrets: WebhookSecret[];
+    }
+  /** A HEAD: answered 200 without a body. */
+  | { kind: 'head' };
 
 export interface WebhooksSpec {
   verify: WebhookVerification;
@@ -113,8 +131,10 @@ export interface WebhooksSpec {
   type?: WebhookPlace;
   /** What the same event has on each delivery. Absent: a hash of the body. */
   id?: WebhookPlace;
-  /** Dotted path of a list of events; `.`: the body is the list. Each item is an event of its own. */
-  list?: string;
+  /** Two events may have the same body: without an id each delivery is an event of its own. */
+  repeats?: true;
+  /** Dotted path of a list of events; `.`: the body is the list. Each item is an event of its own. Several: the first. */
+  list?: string | string[];
   /** `all`: every connection of the integration. Empty: only the URL can tell. */
   route: WebhookRoute[] | 'all';
   /** When it happened. An end that names no token needs it to spare a later grant; absent: when it was received. */

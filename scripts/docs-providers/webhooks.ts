@@ -14,13 +14,22 @@ export function webhookFacts(webhooks: WebhooksSpec): string[] {
     webhooks.setup,
     `Proof: ${proofText(webhooks.verify)}`,
     ...(type === undefined ? [] : [`Type of an event: ${placeText(type)}`]),
-    `The same event is known again by ${id === undefined ? 'its body' : placeText(id)}`,
-    ...(list === undefined ? [] : [`${list === '.' ? 'The body' : `\`${list}\``} is a list: each item is an event`]),
+    webhooks.repeats === true
+      ? 'Each delivery is an event of its own: nothing in it tells a repeated one'
+      : `The same event is known again by ${id === undefined ? 'its body' : placeText(id)}`,
+    ...(list === undefined ? [] : [`${listText([list].flat())} is a list: each item is an event`]),
     ...(route === 'all' ? ['It is about every connection of the integration'] : route.map(routeText)),
     ...(route.length === 0 ? ['Nothing in it tells whose it is: only the webhook URL of a connection does'] : []),
     ...Object.entries(meanings ?? {}).map(([name, meaning]) => meaningText(name, meaning)),
     ...(challenge === undefined ? [] : ['The challenge by which the URL is checked is answered']),
   ];
+}
+
+function listText(paths: string[]): string {
+  return paths
+    .map((path) => (path === '.' ? 'the body' : `\`${path}\``))
+    .join(', else ')
+    .replace(/^t/, 'T');
 }
 
 function meaningText(name: string, given: WebhookMeaning | WebhookMeaningRule): string {
@@ -44,10 +53,11 @@ function proofText(verify: WebhooksSpec['verify']): string {
     case 'token':
       return `${verify.secrets.map((one) => SECRETS[one]).join(' or ')} comes along in ${placeText(verify.in)}`;
     case 'hmac': {
-      const { algorithm, encoding, headers, signed, timestamp, urlProves } = verify;
+      const { algorithm, encoding, headers, signed, bodyHashParam, timestamp, urlProves } = verify;
+      const hash = bodyHashParam === undefined ? '' : ` (of a body that is no form, \`${bodyHashParam}\` in the URL holds the SHA-256)`; // prettier-ignore
       const window = timestamp === undefined ? '' : `, at most ${timestamp.toleranceSeconds} s old`;
       const url = urlProves === undefined ? '' : `. At the URL of a connection any signature will do: ${urlProves}`;
-      return `HMAC-${algorithm.toUpperCase()} (${encoding}) of \`${signed}\` in ${placeText({ headers })}${window}, by ${verify.secrets.map((one) => SECRETS[one]).join(' or ')}${url}`;
+      return `HMAC-${algorithm.toUpperCase()} (${encoding}) of \`${signed}\`${hash} in ${placeText({ headers })}${window}, by ${verify.secrets.map((one) => SECRETS[one]).join(' or ')}${url}`;
     }
   }
 }

@@ -14,7 +14,8 @@ const COMPARES: Record<string, RegExp> = {
   // 20 bytes each: a part of an HMAC, and 40 hex digits by the form of the URL.
   'src/features/inbound/urls.ts': /timingSafeEqual\(wanted, Buffer\.from\(digits, 'hex'\)\)/,
   // What has not the length of the digest was left out before.
-  'src/protocols/webhook-signature/verify.ts': /timingSafeEqual\((?:one, digest|hash\(one\), hash\(other\))\)/,
+  'src/protocols/webhook-signature/verify.ts': /timingSafeEqual\(one, digest\)/,
+  'src/protocols/webhook-signature/same-text.ts': /timingSafeEqual\(hash\(one\), hash\(other\)\)/,
   'src/shell/dev/routes.ts': /timingSafeEqual\(digest\(a\), digest\(b\)\)/,
 };
 

@@ -1,17 +1,20 @@
 /**
- * Disconnects that a provider tells by account, through the whole server: every entry whose file says so. Nothing here
- * names a provider, but where one has rules of its own.
+ * Webhooks of every entry that has them, through the whole server, as its file says: proven, routed, asked back; and the
+ * disconnects that a provider tells by account. A provider is named only where it has rules of its own.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catalogue } from '../../catalogue/index.ts';
 import type { ProviderSpec, WebhookMeaningRule, WebhooksSpec } from '../../catalogue/_spec/index.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
-import { eventOf, signWebhook, type EventFacts } from '../support/sign-webhook.ts';
+import { webhookOf, type EventFacts } from '../support/sign-webhook.ts';
+import { settingsOf } from './stage.ts';
 
 const SECRET = 'a secret of ours';
 const PEM = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey.export({ type: 'pkcs1', format: 'pem' });
 const PATIENT = { timeout: 10_000, interval: 20 };
+
+const entries = [...catalogue.values()].filter(({ webhooks }) => webhooks !== undefined);
 
 let app: TestApp;
 let environmentUuid: string;
@@ -21,6 +24,7 @@ const unique = (): string => String((made += 1) + 1_000);
 beforeAll(async () => {
   app = await startTestApp({ seed: false });
   environmentUuid = (await app.services.environments.byName('dev'))?.uuid as string;
+  for (const spec of entries) await setUp(spec);
 });
 afterAll(() => app?.close());
 
@@ -31,13 +35,19 @@ async function need(answer: Promise<{ status: number; text: string }>): Promise<
 
 /** Providers are played by nobody: what is asked of them fails at once and is tried later. */
 async function setUp(spec: ProviderSpec): Promise<void> {
-  const client =
+  const credentials =
     spec.authMode === 'APP'
       ? { type: 'APP', app_id: '4711', app_link: 'https://github.com/apps/acme', private_key: PEM.toString() }
-      : { type: 'OAUTH2', client_id: 'id', client_secret: SECRET };
-  const custom = { emulated: 'true', webhookSecret: SECRET };
+      : { type: spec.authMode, client_id: 'id', client_secret: SECRET };
+  const config = settingsOf(spec);
   await need(
-    app.api('POST', '/integrations', { provider: spec.name, unique_key: spec.name, credentials: client, custom }),
+    app.api('POST', '/integrations', {
+      provider: spec.name,
+      unique_key: spec.name,
+      ...(['APP', 'OAUTH1', 'OAUTH2'].includes(spec.authMode) && { credentials }),
+      ...(Object.keys(config).length > 0 && { integration_config: config }),
+      custom: { emulated: 'true', webhookSecret: SECRET },
+    }),
   );
 }
 
@@ -83,16 +93,17 @@ function endingOf(webhooks: WebhooksSpec): Ending | undefined {
   return { type, more: when === undefined ? {} : { [when.path]: when.equals } };
 }
 
-async function send(spec: ProviderSpec, facts: EventFacts, secret = SECRET, to?: string): Promise<number> {
-  const webhooks = spec.webhooks as WebhooksSpec;
-  const { headers, body } = eventOf(webhooks, facts);
-  const url = to ?? `${app.url}/webhook/${environmentUuid}/${spec.name}`;
-  const { verify } = webhooks;
-  const proof = verify.kind === 'hmac' ? signWebhook(verify, { secret, atMs: Date.now(), body, url }) : {};
-  const all = { 'content-type': 'application/json', ...headers, ...proof };
-  const { status } = await fetch(url, { method: 'POST', headers: all, body });
+const urlOf = (spec: ProviderSpec): string => `${app.url}/webhook/${environmentUuid}/${spec.name}`;
+
+async function send(spec: ProviderSpec, facts: EventFacts, secret = SECRET, url = urlOf(spec)): Promise<number> {
+  const { status } = await deliver(spec, facts, secret, url);
   await handled();
   return status;
+}
+
+async function deliver(spec: ProviderSpec, facts: EventFacts, secret: string, url: string): Promise<Response> {
+  const { headers, body } = webhookOf(spec.webhooks as WebhooksSpec, facts, { secret, url, atMs: Date.now() });
+  return fetch(url, { method: 'POST', headers, body });
 }
 
 async function handled(): Promise<void> {
@@ -135,14 +146,144 @@ async function stateOf(type: string): Promise<string[]> {
 const letGo = (spec: ProviderSpec, id: string) =>
   need(app.api('DELETE', `/connections/${id}?provider_config_key=${spec.name}`));
 
-const endings = [...catalogue.values()].flatMap((spec) => {
+describe('an event of every entry', () => {
+  /** One connection each, which the provider knows by its number. */
+  const who = new Map(entries.map(({ name }) => [name, unique()]));
+  const facts = (spec: ProviderSpec, more: Partial<EventFacts> = {}): EventFacts => ({
+    type: 'something',
+    id: unique(),
+    about: who.get(spec.name) as string,
+    ...more,
+  });
+
+  beforeAll(async () => {
+    for (const spec of entries) {
+      const field = fieldOf(spec);
+      const name = who.get(spec.name) as string;
+      await app.db.query(
+        `INSERT INTO connection (environment_id, integration_id, connection_id, connection_config, account_id, state)
+         SELECT environment_id, id, $2, $3, $4, 'active' FROM integration WHERE unique_key = $1`,
+        [spec.name, `${spec.name}-c`, field === undefined ? {} : { [field]: name }, name],
+      );
+    }
+  });
+
+  async function stored(spec: ProviderSpec): Promise<{ matched: number; trust: string }[]> {
+    return app.db.query(
+      `SELECT e.matched, e.trust FROM inbound_event e JOIN integration i ON i.id = e.integration_id
+       WHERE i.unique_key = $1 ORDER BY e.id`,
+      [spec.name],
+    );
+  }
+
+  const connectionUrl = async ({ name }: ProviderSpec): Promise<string> =>
+    (await app.api('GET', `/connections/${name}-c/webhook-url?provider_config_key=${name}`)).body.webhook_url;
+
+  it('is stored once when it is proven, and reaches the connection that it names', async () => {
+    const answers: unknown[] = [];
+    for (const spec of entries) {
+      const { verify, route, reply } = spec.webhooks as WebhooksSpec;
+      const names = route === 'all' || route.some(({ by, events }) => by !== 'record' && events === undefined);
+      const url = names && verify.kind !== 'none' ? urlOf(spec) : await connectionUrl(spec);
+      const event = facts(spec, { about: fieldOf(spec) === 'connectionId' ? `${spec.name}-c` : who.get(spec.name) });
+      const again = spec.webhooks?.repeats === true ? facts(spec) : event;
+      const statuses = [event, again].map(async (one) => (await deliver(spec, one, SECRET, url)).status);
+      const expected = reply?.status ?? 200;
+      answers.push([spec.name, await Promise.all(statuses), [expected, expected], verify.kind]);
+    }
+    await handled();
+    const found = await Promise.all(entries.map(stored));
+    const trusts = { hmac: 'signature', token: 'signature', none: 'url' };
+    for (const [index, spec] of entries.entries()) {
+      const [name, statuses, expected, kind] = answers[index] as [string, number[], number[], keyof typeof trusts];
+      const one = { matched: 1, trust: trusts[kind] };
+      const events = spec.webhooks?.repeats === true ? [one, one] : [one];
+      expect([name, statuses, found[index]]).toEqual([name, expected, events]);
+    }
+  });
+
+  it('is refused when somebody else’s secret proves it, unless the URL is enough', async () => {
+    for (const spec of entries) {
+      const { verify } = spec.webhooks as WebhooksSpec;
+      if (verify.kind === 'none') continue;
+      const refused = await deliver(spec, facts(spec), 'another secret', urlOf(spec));
+      const atUrl = await deliver(spec, facts(spec), 'another secret', await connectionUrl(spec));
+      const proves = verify.kind === 'hmac' && verify.urlProves !== undefined;
+      const expected = proves ? (spec.webhooks?.reply?.status ?? 200) : 401;
+      expect([spec.name, refused.status, atUrl.status]).toEqual([spec.name, 401, expected]);
+    }
+    await handled();
+  });
+
+  it('never tells what the file calls a secret', async () => {
+    const secrets = entries.filter(({ webhooks }) => webhooks?.verify.kind === 'token');
+    expect(secrets.map(({ name }) => name)).toEqual(expect.arrayContaining(['google', 'microsoft', 'zoho-crm']));
+    const shown = await app.api('GET', '/inbound-events?limit=100');
+    const bodies = await Promise.all(
+      shown.body.events.map(async ({ id }: { id: string }) => (await app.api('GET', `/inbound-events/${id}`)).text),
+    );
+    const told = await app.db.query('SELECT payload, provider_headers FROM event');
+    expect(JSON.stringify([bodies, told])).not.toContain(SECRET);
+  });
+});
+
+describe('the question by which a provider checks the URL', () => {
+  const spec = (name: string) => catalogue.get(name) as ProviderSpec;
+  const ask = async (name: string, query = '', method = 'GET') => {
+    const response = await fetch(urlOf(spec(name)) + query, { method });
+    return { status: response.status, text: await response.text(), type: response.headers.get('content-type') };
+  };
+
+  it('is answered: echoed, signed, or by being there', async () => {
+    expect(await ask('microsoft', '?validationToken=a%20b%26c', 'POST')).toMatchObject({ status: 200, text: 'a b&c' });
+    const token = createHmac('sha256', SECRET).update('challenge_string').digest('base64');
+    const signed = await ask('twitter', '?crc_token=challenge_string&nonce=1');
+    expect(signed).toMatchObject({ status: 200, text: `{"response_token":"sha256=${token}"}` });
+    expect(signed.type).toBe('application/json; charset=utf-8');
+    const query = `?hub.mode=subscribe&hub.challenge=15f7d1a91c1f40&hub.verify_token=${encodeURIComponent(SECRET)}`;
+    expect(await ask('strava', query)).toMatchObject({ status: 200, text: '{"hub.challenge":"15f7d1a91c1f40"}' });
+    expect(await ask('trello', '', 'HEAD')).toMatchObject({ status: 200, text: '' });
+  });
+
+  it.each<[why: string, name: string, query: string, status: number, method?: string]>([
+    ['the wrong secret', 'strava', '?hub.challenge=1&hub.verify_token=no', 401],
+    ['no secret', 'strava', '?hub.challenge=1', 401],
+    ['nothing to answer', 'twitter', '', 405],
+    ['a text that is too long', 'twitter', `?crc_token=${'a'.repeat(3_000)}`, 405],
+    ['one that is asked in another way', 'trello', '', 405],
+    ['one that asks nothing', 'stripe', '?crc_token=1', 405],
+    ['one that asks nothing', 'stripe', '', 405, 'HEAD'],
+  ])('is refused with %s', async (_why, name, query, status, method) => {
+    expect((await ask(name, query, method)).status).toBe(status);
+  });
+
+  it('lends nobody a signature: what is signed for whoever asks is no event', async () => {
+    const url = urlOf(spec('twitter'));
+    const sign = async (text: string) => ask('twitter', `?crc_token=${encodeURIComponent(text)}`);
+    expect((await sign('{"for_user_id":"1"}')).status).toBe(405);
+    const { text } = await sign('for_user_id=1');
+    const proof = JSON.parse(text).response_token as string;
+    const headers = {
+      'x-twitter-webhooks-signature': proof,
+      'content-type': 'application/x-www-form-urlencoded',
+    };
+    expect((await fetch(url, { method: 'POST', headers, body: 'for_user_id=1' })).status).toBe(401);
+  });
+
+  it('is not answered before there is a secret', async () => {
+    await need(app.api('PATCH', '/integrations/twitter', { custom: { emulated: 'true', webhookSecret: '' } }));
+    expect((await ask('twitter', '?crc_token=1')).status).toBe(403);
+  });
+});
+
+const endings = entries.flatMap((spec) => {
   const ending = spec.webhooks && endingOf(spec.webhooks);
   return ending === undefined ? [] : [[spec.name, spec, ending] as const];
 });
 
 it('those that are promised tell it by account', () => {
   expect(endings.map(([name]) => name)).toEqual(
-    expect.arrayContaining(['github-app', 'shopify', 'slack', 'square', 'stripe']),
+    expect.arrayContaining(['github-app', 'shopify', 'slack', 'square', 'stripe', 'tiktok']),
   );
 });
 
@@ -151,15 +292,13 @@ describe.each(endings)('a disconnect at %s', (name, spec, { type, more }) => {
   const tell = (id: string, atMs = Date.now(), secret?: string) =>
     send(spec, { type, more, id, atMs, about: who }, secret);
 
-  beforeAll(() => setUp(spec));
-
   it('ends the connection that it names, once; what comes late or again does not end the next grant', async () => {
     const id = `${name}-a`;
     const other = `${name}-b`;
     await connect(spec, id, who);
     await connect(spec, other, unique());
     const beforeMs = Date.now() - 60_000;
-    expect(await tell('forged', Date.now(), 'somebody else’s')).toBe(401);
+    expect(await tell('forged', Date.now(), 'another secret')).toBe(401);
     expect(await row(id)).toEqual(ALIVE);
 
     expect(await tell('e1')).toBe(200);

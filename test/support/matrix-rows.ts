@@ -318,6 +318,10 @@ export const rows: Record<string, Row> = {
   // Whoever sends is proven by what it sends; nobody here is a provider.
   'POST /webhook/:environmentUuid/:providerConfigKey': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}`, { ok: 404 }), // prettier-ignore
   'POST /webhook/:environmentUuid/:providerConfigKey/:secret': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}/1-0`, { ok: 404 }), // prettier-ignore
+  'GET /webhook/:environmentUuid/:providerConfigKey': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}`, { ok: 404 }), // prettier-ignore
+  'GET /webhook/:environmentUuid/:providerConfigKey/:secret': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}/1-0`, { ok: 404 }), // prettier-ignore
+  'HEAD /webhook/:environmentUuid/:providerConfigKey': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}`, { ok: 404 }), // prettier-ignore
+  'HEAD /webhook/:environmentUuid/:providerConfigKey/:secret': pathRow((world) => `/webhook/${NOWHERE}/${world.integration}/1-0`, { ok: 404 }), // prettier-ignore
   'GET /inbound-events': pathRow(() => '/inbound-events', { names: ['integration'], query: (world) => ({ state: 'routed', limit: '10', ...byKey(world) }) }), // prettier-ignore
   'GET /inbound-events/:id': pathRow(() => `/inbound-events/${NOWHERE}`, { ok: 404 }),
   'POST /inbound-events/replay': pathRow(() => '/inbound-events/replay', { body: { ids: [NOWHERE], limit: 10 } }),

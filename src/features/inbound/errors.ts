@@ -9,6 +9,7 @@ export const inboundErrors = defineErrors({
     message:
       'This integration takes no webhooks: set its webhook secret, or `webhook_trust` to `none` in its custom settings.',
   },
+  webhook_no_challenge: { status: 405, message: 'The provider of this integration asks nothing in this way.' },
   webhook_missing_signature: { status: 401, message: 'The webhook carries no signature.' },
   webhook_missing_token: { status: 401, message: 'The webhook carries no token.' },
   webhook_invalid_signature: { status: 401, message: 'The signature of the webhook is wrong, or its time is over.' },

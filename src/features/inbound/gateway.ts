@@ -1,4 +1,4 @@
-/** `POST /webhook/…`: raw bytes in, a flat error out (wire contract E). Mounted beside the declared routes. */
+/** `/webhook/…`: raw bytes in, a flat error out (wire contract E). Mounted beside the declared routes. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HawserError, isHawserError } from '../../base/errors.ts';
 import { errorText, type Log } from '../../base/log.ts';
@@ -7,7 +7,7 @@ import { integrationErrors, webhookPath, type IntegrationService } from '../inte
 import type { Connections } from '../connections/index.ts';
 import { inboundErrors } from './errors.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
-import type { Receive, WebhookTarget } from './receive.ts';
+import { answerQuestion, type Receive, type WebhookAnswer, type WebhookTarget } from './receive.ts';
 import type { UrlSecrets } from './urls.ts';
 
 export interface GatewayDeps {
@@ -66,6 +66,16 @@ export async function registerGateway(app: FastifyInstance, deps: GatewayDeps): 
         handler: (request, reply) => answer(deps, request, reply),
         errorHandler: (error, request, reply) => refuse(deps, error, request, reply),
       });
+      scope.route({
+        method: ['GET', 'HEAD'],
+        url,
+        schema: { hide: true },
+        handler: async (request, reply) => {
+          const target = await targetOf(deps, request.params as Params);
+          return send(reply, answerQuestion(target, request.method, new URLSearchParams(searchOf(request))));
+        },
+        errorHandler: (error, request, reply) => refuse(deps, error, request, reply),
+      });
     }
   });
 }
@@ -89,14 +99,22 @@ async function answer(deps: GatewayDeps, request: FastifyRequest, reply: Fastify
   const target = request.webhookTarget as WebhookTarget;
   const { secret } = request.params as Params;
   const path = webhookPath(target.environment, target.integration.uniqueKey);
-  const search = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
-  const { status, body, contentType } = await deps.receive(target, {
+  const search = searchOf(request);
+  const told = await deps.receive(target, {
     method: request.method,
     url: `${deps.serverUrl()}${path}${secret === undefined ? '' : `/${secret}`}${search}`,
     headers: request.headers,
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
     query: new URLSearchParams(search),
   });
+  return send(reply, told);
+}
+
+function searchOf({ url }: FastifyRequest): string {
+  return url.includes('?') ? url.slice(url.indexOf('?')) : '';
+}
+
+function send(reply: FastifyReply, { status, body, contentType }: WebhookAnswer): FastifyReply {
   return reply
     .code(status)
     .header('content-type', `${contentType}; charset=utf-8`)

@@ -7,8 +7,9 @@
  * `gateway.ts` finds where it belongs · `receive.ts` proves, reads and stores · `worker.ts` takes up what is due ·
  * `route-event.ts` finds the connections and tells hooks, functions and the app.
  * Invariants: nothing is acknowledged before its row is durable; what is neither proven nor declared trusted is not
- * stored; one event of an integration is stored once; hooks, forwards and runs of an event happen in the transaction that
- * marks it routed; a body is sealed at rest, and what the catalogue calls a secret in it goes to hooks only.
+ * stored; one event of an integration is stored once, where anything in it tells a repeated one; hooks, forwards and runs
+ * of an event happen in the transaction that marks it routed; a body is sealed at rest, and what the catalogue calls a
+ * secret in it goes to hooks only.
  */
 export type { HookAnswer, InboundEvent, InboundHook, InboundState, MatchedConnection, Trust } from './model.ts';
 export { inboundErrors } from './errors.ts';

@@ -6,7 +6,14 @@ import type { Environment } from '../../base/route.ts';
 import { createTogether } from '../../base/together.ts';
 import { noKillPoints, type KillPoints } from '../../platform/kill-points.ts';
 import type { Database } from '../../platform/postgres/index.ts';
-import { readPlace, textsAt, verifyWebhook, type WebhookRequest } from '../../protocols/webhook-signature/index.ts';
+import {
+  answerChallenge,
+  isQuestion,
+  readPlace,
+  textsAt,
+  verifyWebhook,
+  type WebhookRequest,
+} from '../../protocols/webhook-signature/index.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Integration } from '../integrations/index.ts';
@@ -57,6 +64,21 @@ function trustsAnybody(integration: Integration): boolean {
   return integration.custom['webhook_trust'] === 'none';
 }
 
+/** Answers a GET or HEAD by which a provider checks the URL. Errors: `webhook_no_challenge`, `webhook_closed`. */
+export function answerQuestion({ integration }: WebhookTarget, method: string, query: URLSearchParams): WebhookAnswer {
+  const { challenge } = webhooksOf(integration);
+  const wanted = { get: 'GET', head: 'HEAD' }[challenge?.kind as string];
+  if (wanted !== method) throw inboundErrors.fail('webhook_no_challenge');
+  if (challenge?.kind !== 'get') return { status: 200, body: '', contentType: 'text/plain' };
+  const text = query.get(challenge.param);
+  if (text === null || !isQuestion(text)) throw inboundErrors.fail('webhook_no_challenge');
+  const secrets = secretsOf(integration, challenge.secrets);
+  if (secrets.length === 0) throw inboundErrors.fail('webhook_closed');
+  const answer = answerChallenge(challenge, query, text, secrets);
+  if (answer === undefined) throw inboundErrors.fail('webhook_invalid_signature');
+  return { status: 200, body: JSON.stringify({ [challenge.field]: answer }), contentType: 'application/json' };
+}
+
 export type Receive = (target: WebhookTarget, request: ReceivedWebhook) => Promise<WebhookAnswer>;
 
 /**
@@ -102,7 +124,10 @@ export function createReceive(deps: ReceiveDeps): Receive {
     if (proof === 'missing') {
       throw inboundErrors.fail(verify.kind === 'token' ? 'webhook_missing_token' : 'webhook_missing_signature');
     }
-    if (proof === 'wrong') throw inboundErrors.fail('webhook_invalid_signature');
+    const mayBeOurs = spec.challenge?.kind === 'get' && spec.challenge.signs !== undefined;
+    if (proof === 'wrong' || (mayBeOurs && isQuestion(request.body.toString('latin1')))) {
+      throw inboundErrors.fail('webhook_invalid_signature');
+    }
     return { trust: 'signature', ...(parsed !== undefined && { parsed }) };
   }
 
@@ -159,8 +184,14 @@ function plainEvent(
     bodyKind: kind,
     bodyBytes: Buffer.byteLength(text),
     text,
-    dedupe: id === undefined ? `webhook|body|${url}|${text}` : `webhook|id|${url}|${id}`,
+    dedupe: dedupeText(spec, url, id, text),
   };
+}
+
+/** What two deliveries of the same event have in common. */
+function dedupeText({ repeats }: WebhooksSpec, url: number, id: string | undefined, text: string): string {
+  if (id !== undefined) return `webhook|id|${url}|${id}`;
+  return repeats === true ? `webhook|once|${randomId()}` : `webhook|body|${url}|${text}`;
 }
 
 /** Seals the events of each environment together: a third of the cost of one by one. */
@@ -215,7 +246,7 @@ function challengeOf({ challenge }: WebhooksSpec, parsed: ParsedBody): WebhookAn
 
 /** A list is as many events; everything else is one, with the bytes as they came. */
 function partsOf({ list }: WebhooksSpec, parsed: ParsedBody, raw: Buffer) {
-  const items = list === undefined ? undefined : listAt(parsed.value, list);
+  const items = [list ?? []].flat().map((path) => listAt(parsed.value, path)).find((found) => found !== undefined); // prettier-ignore
   if (items === undefined) return [{ ...parsed, text: raw.toString('utf8') }];
   if (items.length > LIST_ITEMS_MAX) throw inboundErrors.fail('webhook_invalid_payload');
   return items.map((value) => ({ kind: 'json' as const, value, text: JSON.stringify(value) }));

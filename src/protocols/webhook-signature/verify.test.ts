@@ -1,12 +1,14 @@
+import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../catalogue/index.ts';
 import type { WebhookHmac } from '../../../catalogue/_spec/index.ts';
-import { signWebhook } from '../../../test/support/sign-webhook.ts';
+import { isForm, signWebhook } from '../../../test/support/sign-webhook.ts';
 import { verifyWebhook, type WebhookRequest } from './verify.ts';
 
 const NOW_MS = Date.parse('2026-11-22T12:00:00Z');
 const URL = 'https://hooks.example/webhook/e/k';
 const SECRET = 'a secret of ours';
+const FORM = 'id=66aa00000000000000000001&type=report.completed&n=1+2&n=%2B';
 const BODY = '{"id":"66aa00000000000000000001","type":"report.completed","n":[1, 2]}';
 
 interface Made {
@@ -15,9 +17,12 @@ interface Made {
 }
 
 /** Signs as the provider would. */
-function sign(spec: WebhookHmac, secret = SECRET, atMs = NOW_MS, body = BODY): Made {
+function sign(spec: WebhookHmac, secret = SECRET, atMs = NOW_MS, body = isForm(spec) ? FORM : BODY): Made {
   return { headers: signWebhook(spec, { secret, atMs, body, url: URL }), body: Buffer.from(body) };
 }
+
+/** Where the signature stands. */
+const headerOf = (spec: WebhookHmac): string => spec.headers.at(-1) as string;
 
 const requestOf = ({ headers, body }: Made): WebhookRequest => ({
   method: 'POST',
@@ -29,7 +34,7 @@ const requestOf = ({ headers, body }: Made): WebhookRequest => ({
 
 /** The digest inside a header, changed. */
 function withDigest(spec: WebhookHmac, made: Made, change: (digest: string) => string): Made {
-  const name = spec.headers[0] as string;
+  const name = headerOf(spec);
   const value = made.headers[name] as string;
   const start =
     spec.parts === undefined
@@ -44,17 +49,15 @@ const flip = (digest: string): string =>
 /** Eleven ways in which a good request is no longer one. */
 const MUTATIONS: [name: string, make: (spec: WebhookHmac, good: Made) => Made][] = [
   ['the signature is missing', (_spec, good) => ({ ...good, headers: {} })],
-  [
-    'the signature is empty',
-    (spec, good) => ({ ...good, headers: { ...good.headers, [spec.headers[0] as string]: '' } }),
-  ],
-  ['a sentence stands in its place', (spec, good) => ({ ...good, headers: { ...good.headers, [spec.headers[0] as string]: 'Please create an API key to check the authenticity of our webhooks.' } })], // prettier-ignore
+  ['the signature is empty', (spec, good) => ({ ...good, headers: { ...good.headers, [headerOf(spec)]: '' } })],
+  ['a sentence stands in its place', (spec, good) => ({ ...good, headers: { ...good.headers, [headerOf(spec)]: 'Please create an API key to check the authenticity of our webhooks.' } })], // prettier-ignore
   ['one digit is another', (spec, good) => withDigest(spec, good, flip)],
   ['it is cut short', (spec, good) => withDigest(spec, good, (digest) => digest.slice(0, -2))],
   ['it is 10 kB long', (spec, good) => withDigest(spec, good, (digest) => digest + 'a'.repeat(10_000))],
   ['it is written otherwise', (spec, good) => withDigest(spec, good, (digest) => (spec.encoding === 'hex' ? digest.toUpperCase() : Buffer.from(digest, 'base64').toString('hex')))], // prettier-ignore
-  ['one byte of the body is another', (_spec, good) => ({ ...good, body: Buffer.from(BODY.replace('66aa', '66ab')) })],
-  ['the body is written anew', (_spec, good) => ({ ...good, body: Buffer.from(JSON.stringify(JSON.parse(BODY))) })],
+  ['one byte of the body is another', (_spec, good) => ({ ...good, body: Buffer.from(String(good.body).replace('66aa', '66ab')) })], // prettier-ignore
+  // Of a form the fields are signed, not how they are written.
+  ['the body is written anew', (spec, good) => ({ ...good, body: Buffer.from(isForm(spec) ? `${FORM}&n=3` : JSON.stringify(JSON.parse(BODY))) })], // prettier-ignore
   ['another secret made it', (spec) => sign(spec, 'somebody else’s')],
   ['the body is empty', (_spec, good) => ({ ...good, body: Buffer.alloc(0) })],
 ];
@@ -66,7 +69,7 @@ const schemes = [...catalogue.values()].flatMap((entry) =>
 it('knows the schemes that are promised', () => {
   const names = schemes.map(([name]) => name);
   expect(names).toEqual(
-    expect.arrayContaining(['checkr-partner', 'checkr-partner-staging', 'checkbook', 'checkbook-sandbox', 'xref', 'github', 'slack', 'stripe', 'shopify']), // prettier-ignore
+    expect.arrayContaining(['checkr-partner', 'checkr-partner-staging', 'checkbook', 'checkbook-sandbox', 'xref', 'github', 'slack', 'stripe', 'shopify', 'quickbooks', 'box', 'zendesk', 'docusign', 'notion', 'twitter', 'twilio', 'trello', 'tiktok', 'ashby']), // prettier-ignore
   );
   expect(MUTATIONS).toHaveLength(11);
 });
@@ -81,7 +84,7 @@ describe.each(schemes)('abuse 31: %s', (_name, spec) => {
 
   it.each(MUTATIONS)('refuses it when %s', (_what, make) => {
     const changed = make(spec, good);
-    const expected = Object.values(changed.headers).every((value) => value === '') ? 'missing' : 'wrong';
+    const expected = (changed.headers[headerOf(spec)] ?? '') === '' ? 'missing' : 'wrong';
     const verdict = verifyWebhook(spec, requestOf(changed), [SECRET]);
     expect(['missing', 'wrong']).toContain(verdict);
     if (expected === 'missing') expect(verdict).toBe('missing');
@@ -139,6 +142,66 @@ describe('vectors that others have made', () => {
       'x-hub-signature-256': 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17',
     };
     expect(verdict('github', headers, 'Hello, World!', "It's a Secret to Everybody")).toBe('right');
+  });
+
+  it('Box, as its SDKs test it: either key will do', () => {
+    const headers = {
+      'box-delivery-timestamp': '2020-01-01T00:00:00-07:00',
+      'box-signature-primary': '6TfeAW3A1PASkgboxxA5yqHNKOwFyMWuEXny/FPD5hI=',
+      'box-signature-secondary': 'v+1CD1Jdo3muIcbpv5lxxgPglOqMfsNHPV899xWYydo=',
+    };
+    const body =
+      '{"type":"webhook_event","webhook":{"id":"1234567890"},"trigger":"FILE.UPLOADED","source":{"id":"1234567890","type":"file","name":"Test.txt"}}';
+    const atMs = Date.parse('2020-01-01T07:05:00Z');
+    for (const key of ['SamplePrimaryKey', 'SampleSecondaryKey'])
+      expect(verdict('box', headers, body, key, atMs)).toBe('right');
+    expect(verdict('box', headers, body, 'another', atMs)).toBe('wrong');
+    expect(verdict('box', headers, body, 'SamplePrimaryKey', atMs + 600_000)).toBe('wrong');
+  });
+
+  describe('Twilio', () => {
+    const url = 'https://mycompany.com/myapp.php?foo=1&bar=2';
+    const form = 'To=%2B18005551212&From=%2B14158675309&Digits=1234&CallSid=CA1234567890ABCDE&Caller=%2B14158675309';
+    const call = (more: Partial<WebhookRequest>) =>
+      verifyWebhook(
+        specOf('twilio'),
+        {
+          method: 'POST',
+          url,
+          headers: {
+            'x-twilio-signature': 'RSOYDt4T1cUTdK1PDd93/VVr8B8=',
+            'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+          },
+          body: Buffer.from(form),
+          nowMs: NOW_MS,
+          ...more,
+        },
+        ['12345'],
+      );
+
+    it('as its guide has it, in any order of the fields', () => {
+      expect(call({})).toBe('right');
+      expect(call({ body: Buffer.from(form.split('&').toReversed().join('&')) })).toBe('right');
+      expect(call({ url: `${url}&more=1` })).toBe('wrong');
+    });
+
+    const json = '{"event":"x"}';
+    const hash = createHash('sha256').update(json).digest('hex');
+    const signed = `${url}&bodySHA256=${hash}`;
+    const headers = {
+      'x-twilio-signature': createHmac('sha1', '12345').update(signed).digest('base64'),
+      'content-type': 'application/json',
+    };
+
+    it.each<[what: string, proof: string, more: Partial<WebhookRequest>]>([
+      ['by the hash of another body', 'right', { url: signed, headers, body: Buffer.from(json) }],
+      ['but not of a changed one', 'wrong', { url: signed, headers, body: Buffer.from('{}') }],
+      ['nor without the hash', 'wrong', { url, headers, body: Buffer.from(json) }],
+      ['nor as a form without fields', 'wrong', { url: signed, headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, body: Buffer.alloc(0) }], // prettier-ignore
+      ['nor with a thousand fields', 'wrong', { url, headers: { 'x-twilio-signature': createHmac('sha1', '12345').update(`${url}a1`).digest('base64'), 'content-type': 'application/x-www-form-urlencoded' }, body: Buffer.from('a=1&'.repeat(1_001)) }], // prettier-ignore
+    ])('%s', (_what, proof, more) => {
+      expect(call(more)).toBe(proof);
+    });
   });
 
   it('Slack, as its guide has it', () => {

@@ -1,7 +1,9 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { hmacKey } from '../hmac-key.ts';
 import type { WebhookHmac, WebhookToken } from '../../../catalogue/_spec/index.ts';
+import { signedForm } from './form.ts';
 import { parseTime, textsAt } from './read.ts';
+import { isSameText } from './same-text.ts';
 
 /** What of a request may be signed. */
 export interface WebhookRequest {
@@ -55,12 +57,15 @@ function isSigned(spec: WebhookHmac, request: WebhookRequest, header: string, se
     .map((text) => decode(text, spec, wanted))
     .filter((digest) => digest !== undefined);
   if (given.length === 0) return false;
+  const form = spec.bodyHashParam === undefined ? '' : signedForm(request, spec.bodyHashParam);
+  if (form === undefined) return false;
   const holes: Record<string, string | Buffer> = {
     body: request.body,
     timestamp: timestamp ?? '',
     nonce: read.nonce ?? '',
     method: request.method,
     url: request.url,
+    form,
   };
   let isRight = false;
   for (const secret of secrets) {
@@ -153,12 +158,6 @@ function verifyToken(spec: WebhookToken, request: WebhookRequest, secrets: reado
   if (given.length === 0) return 'missing';
   const isRight = given.every((text) => secrets.some((secret) => isSameText(text as string, secret)));
   return isRight ? 'right' : 'wrong';
-}
-
-/** Constant time, whatever the lengths. */
-function isSameText(one: string, other: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest();
-  return timingSafeEqual(hash(one), hash(other));
 }
 
 /** A header that came twice has no one meaning. */
