@@ -1,5 +1,5 @@
 /** Twelve secrets, and a walk through every flow of the program that they go with. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { generateKey } from '../../src/platform/keyring/index.ts';
 import { ECHOES, type Canary, type Echo } from '../support/canary.ts';
 import { cookieOf } from '../support/connect.ts';
@@ -39,6 +39,9 @@ export const all = (except: string[] = []): Canary[] =>
 
 /** What the program said, and answered. */
 export const said: { where: string; text: string; except?: string[] }[] = [];
+
+/** Where the app is told of events. */
+export const HOOKS = '/hooks';
 
 /** What the program stands on. */
 interface Ground {
@@ -122,7 +125,7 @@ export async function walk(file: HawserJson, program: Program, { echo, database,
   }
   // Every event from here on is signed with it and sent.
   const endpoint = await call('POST', '/endpoints', {
-    body: { url: `${echo.url}/hooks` },
+    body: { url: echo.url + HOOKS },
     except: ['endpoint secret'],
   });
   const made = JSON.parse(endpoint.text) as { data: { id: string; secret: string } };
@@ -289,6 +292,28 @@ export async function walk(file: HawserJson, program: Program, { echo, database,
   for (const id of ['g', 'h']) {
     await call('GET', '/proxy/x', { headers: { 'provider-config-key': 'gone', 'connection-id': id } });
   }
+
+  step = 'webhooks';
+  const checks = { provider: 'checkr-partner', unique_key: 'checks', custom: { emulated: 'true' }, credentials: { type: 'OAUTH2', client_id: 'an-id', client_secret: canary('client secret') } }; // prettier-ignore
+  expectStatus(await call('POST', '/integrations', { body: checks }), 200);
+  await imported({ provider_config_key: 'checks', connection_id: 'candidate', credentials: { type: 'OAUTH2', access_token: canary('access token') } }, credentials); // prettier-ignore
+  const told = expectStatus(await call('GET', '/integrations/checks?include=webhook'), 200);
+  const { pathname } = new URL((told as { data: { webhook_url: string } }).data.webhook_url);
+  const goodbye = { id: randomUUID(), object: 'event', type: 'token.deauthorized', data: { object: { access_code: canary('access token') } } }; // prettier-ignore
+  const text = JSON.stringify(goodbye);
+  const sign = (body: string) => createHmac('sha256', canary('client secret')).update(body).digest('hex');
+  for (const [body, signature] of [
+    [text, canary('client secret')],
+    [text, undefined],
+    [text.slice(0, -1), sign(text.slice(0, -1))],
+    [text, sign(text)],
+  ] as const) {
+    await call('POST', pathname, { text: body, token: '', headers: signature === undefined ? {} : { 'x-checkr-signature': signature } }); // prettier-ignore
+  }
+  const isTold = () => echo.requests.some(({ path, body }) => path === HOOKS && body.includes('"[redacted]"'));
+  while (!isTold()) await turns();
+  const list = expectStatus(await call('GET', '/inbound-events'), 200) as { events: { id: string }[] };
+  for (const { id } of list.events) await call('GET', `/inbound-events/${id}`);
 
   step = 'disconnect';
   for (const answer of [ECHOES['page of a gateway'], ECHOES['nothing but a hang-up'], ECHOES['plain text']]) {

@@ -7,7 +7,7 @@ import { generateKey } from '../../src/platform/keyring/index.ts';
 import { dumpDatabase, encodingsOf, hashOf, searchFor, startEcho, type Echo, type Hit } from '../support/canary.ts'; // prettier-ignore
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { runProgram, scratchDir, startProgram, untilReady } from '../support/process.ts';
-import { all, canaries, canary, odd, said, walk } from './canary-walk.ts';
+import { all, canaries, canary, HOOKS, odd, said, walk } from './canary-walk.ts';
 
 let database: TestDatabase;
 let echo: Echo;
@@ -31,6 +31,7 @@ beforeAll(async () => {
     HAWSER_ENCRYPTION_KEY: canary('encryption key'),
     HAWSER_LOG_LEVEL: 'debug',
     HAWSER_EGRESS_ALLOW: echo.pair,
+    HAWSER_EMULATOR_URL: echo.url,
     HAWSER_RETURN_ORIGINS: 'https://app.example.com',
     HAWSER_AUTH_FAILURES_PER_MINUTE: '0',
   };
@@ -102,13 +103,29 @@ describe('abuse 23: canaries', () => {
     expect(hitsIn(({ where }) => where.startsWith('reply'))).toEqual([]);
   });
 
+  it('abuse 23: none is in what the app is told', () => {
+    const bodies = echo.requests.filter(({ path }) => path === HOOKS).map(({ body }) => body);
+    expect(bodies.length).toBeGreaterThan(10);
+    expect(bodies.filter((body) => body.includes('"access_code":"[redacted]"'))).toHaveLength(1);
+    expect(searchFor(all(), bodies.join('\n'), 'events')).toEqual([]);
+  });
+
   it('abuse 23: none is in the database, in no column and no form; what can be looked up is a hash', async () => {
     const { text, rows, tables } = await dumpDatabase(database.db);
     expect(rows).toBeGreaterThan(50);
     expect(tables).toBeGreaterThan(10);
     expect(searchFor(all(), text, 'database')).toEqual([]);
     expect(text).toContain(hashOf(canary('our API key')));
-    for (const table of ['activity', 'event', 'connection', 'credential', 'oauth_flow', 'disconnect_task']) {
+    for (const table of [
+      'activity',
+      'event',
+      'connection',
+      'credential',
+      'oauth_flow',
+      'disconnect_task',
+      'inbound_event',
+      'delivery',
+    ]) {
       expect([table, text.includes(`\n${table} {`)]).toEqual([table, true]);
     }
   });
