@@ -104,6 +104,7 @@ function settledOf(
     },
     messageId,
     kind: one.type,
+    url: endpoint.url,
     wasFailing: endpoint.failures > 0 || endpoint.half_open,
     isSent: state !== 'parked',
     retryAfterMs: tried.retryAfterMs,

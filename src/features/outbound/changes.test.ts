@@ -137,6 +137,15 @@ describe('an endpoint that is changed while many deliveries are taken for it', (
     ]);
   });
 
+  it('is not disabled because its old URL is gone', async () => {
+    const { outbound, id } = await fullLane();
+    await outbound.endpoints.change(stage.environmentId, id, { url: `${stage.sink.url}/new` });
+    stage.sink.answer = () => ({ status: 200 });
+    free(410);
+    await expect.poll(() => stage.states(), PATIENT).toEqual({ delivered: EVENTS - SLOTS, pending: SLOTS });
+    expect(await outbound.endpoints.get(stage.environmentId, id)).toMatchObject({ state: 'enabled' });
+  });
+
   it('has the rest signed with its new secret, and with the new key of the environment', async () => {
     const { outbound, id, secret } = await fullLane();
     const before = stage.sink.got.length;
@@ -167,6 +176,7 @@ describe('an endpoint that answers slowly', () => {
       jumpMs += 31_000;
       stage.shiftMs += 31_000;
       free();
+      await expect.poll(() => stage.states(), PATIENT).toMatchObject({ delivered: SLOTS * round });
     }
     await expect.poll(() => held.length, PATIENT).toBe(SLOTS);
     stage.sink.answer = () => ({ status: 200 });

@@ -178,6 +178,10 @@ describe('abuse 35: an endpoint inside the network', () => {
       attempts: 1,
       last_error: expect.stringMatching(/^egress_refused: /),
     });
+    const { attempts } = await stage.outbound.deliveries.get(stage.environmentId, (await stage.delivery()).id);
+    expect(attempts).toMatchObject([
+      { status: undefined, error: expect.stringMatching(/^egress_refused: /), answer: '' },
+    ]);
   });
 });
 

@@ -46,6 +46,8 @@ export const TROUBLE_FIRST_MS = 100;
 export const TROUBLE_MAX_MS = 2 * SECOND_MS;
 /** What an event waits for company, so that a burst costs one look. */
 export const GATHER_MS = 10;
+/** Between two looks because of events: a steady stream of them costs no more than 20 looks a second. */
+export const NUDGE_EVERY_MS = 50;
 /** Failing for so long, without one success, disables an endpoint. Source: Svix's rule. */
 export const DISABLE_AFTER_MS = 5 * DAY_MS;
 /** Events and their deliveries are kept, and can be replayed, for so long. */

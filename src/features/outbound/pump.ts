@@ -14,6 +14,7 @@ import {
   ATTEMPT_TIMEOUT_MS,
   CIRCUIT_FAILURES,
   GATHER_MS,
+  NUDGE_EVERY_MS,
   OUTBOUND_LIMITS,
   TROUBLE_FIRST_MS,
   TROUBLE_MAX_MS,
@@ -58,6 +59,8 @@ export function createPump(deps: OutboundDeps): Pump {
   let passing: Promise<number> | undefined;
   let again = false;
   let isNudged = false;
+  /** Monotonic: when events were last looked for because one was written. */
+  let nudgedMs = 0;
   let isTroubled = false;
   /** Monotonic: a database that is away or full is not asked before. */
   let pausedUntilMs = 0;
@@ -100,8 +103,9 @@ export function createPump(deps: OutboundDeps): Pump {
   function nudge(): void {
     if (stopped || isNudged) return;
     isNudged = true;
-    void clock.sleep(GATHER_MS).then(() => {
+    void clock.sleep(Math.max(GATHER_MS, nudgedMs + NUDGE_EVERY_MS - clock.monotonicMs())).then(() => {
       isNudged = false;
+      nudgedMs = clock.monotonicMs();
       wake();
       return undefined;
     });
@@ -163,7 +167,7 @@ export function createPump(deps: OutboundDeps): Pump {
     const beginByMs = clock.monotonicMs() + Math.max(leaseMs / 2, leaseMs - ATTEMPT_TIMEOUT_MS - STOP_TIMEOUT_MS);
     const claimed = await claimDeliveries(db, { ...claim, leaseMs, limit: room, shiftMs: shift() });
     const lane = lanes.get(key) ?? new Lane(endpoint, keys);
-    if (changes !== before) {
+    if (stopped || changes !== before) {
       putBack(lane, claimed);
       return 0;
     }
@@ -264,7 +268,7 @@ export function createPump(deps: OutboundDeps): Pump {
     },
     async stop() {
       stopped = true;
-      for (const lane of lanes.values()) putBack(lane, lane.queue.splice(0));
+      changed();
       settler.stop();
       const ended = new AbortController();
       const late = clock.sleep(STOP_TIMEOUT_MS, ended.signal).then(

@@ -22,6 +22,8 @@ export interface Settled {
   result: Result;
   messageId: string;
   kind: string;
+  /** Where it was sent. */
+  url: string;
   /** The endpoint had failures when the delivery was taken. */
   wasFailing: boolean;
   /** Nobody is to blame for a try that was never sent. */
@@ -192,7 +194,8 @@ async function judge(deps: OutboundDeps, tx: Sql, group: readonly Settled[], shi
     shiftMs,
   );
   if (failing === undefined) return false; // removed meanwhile
-  const isGone = failed.some(({ result }) => result.status === 410);
+  // Said by the URL that it had before, it says nothing about the one it has.
+  const isGone = failed.some(({ result, url }) => result.status === 410 && url === failing.url);
   const reason = isGone ? 'gone' : failing.is_over ? 'failing' : undefined;
   const tell = (why: 'gone' | 'failing' | 'exhausted', delivery: string | null): Promise<void> =>
     deps.connections.writeEvent(tx, {
