@@ -61,7 +61,7 @@ export async function benchWebhooks(args: string[]): Promise<Report> {
         await hawser.ask({ do: 'hold webhooks' });
         await send(stored);
         const rest = await handled();
-        drains.push((rest.events / rest.ms) * 1_000);
+        if (rest.events > 0) drains.push((rest.events / rest.ms) * 1_000);
         await send(both);
         await handled();
         const limit = await metered(hawser.pid, () =>

@@ -16,7 +16,7 @@ import { ensureEnvironments } from '../../src/shell/start/environments.ts';
 import { openPlatformDatabase } from '../../src/shell/start/platform.ts';
 import { commitPairs, growSchedules, upsertRawBatches } from './store-functions.ts';
 import { growTo } from './store-growth.ts';
-import { commitRows, countWaiting, holdEvents, releaseEvents } from './store-webhooks.ts';
+import { commitRows, countHandled, holdEvents, isWaiting, releaseEvents } from './store-webhooks.ts';
 
 const BULK_TIMEOUT_MS = 600_000;
 
@@ -121,11 +121,9 @@ async function obey(order: Order): Promise<unknown> {
   }
   if (order.do === 'wait for webhooks') {
     await holdEvents(platform.db, false);
-    await releaseEvents(platform.db);
-    const events = await countWaiting(platform.db);
-    const startedAtMs = performance.now();
-    while ((await countWaiting(platform.db)) > 0) await sleep(20);
-    return { events, ms: performance.now() - startedAtMs };
+    const since = await releaseEvents(platform.db);
+    while (await isWaiting(platform.db)) await sleep(100);
+    return countHandled(platform.db, since);
   }
   if (order.do === 'upsert raw') return upsertRawBatches(platform.db, order);
   const integration = await integrations.byKey(environmentId, Object.keys(upstreams)[0] as string);

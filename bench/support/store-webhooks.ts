@@ -33,14 +33,28 @@ export async function holdEvents(db: Database, held: boolean): Promise<void> {
   );
 }
 
-export async function releaseEvents(db: Database): Promise<void> {
-  await db.query("UPDATE inbound_event SET due_at = statement_timestamp() WHERE state = 'received'");
+/** Resolves to the database's time when all that waits has become due. */
+export async function releaseEvents(db: Database): Promise<Date> {
+  const rows = await db.query<{ at: Date }>(
+    `WITH released AS (UPDATE inbound_event SET due_at = statement_timestamp() WHERE state = 'received')
+     SELECT statement_timestamp() AS at`,
+  );
+  return (rows[0] as { at: Date }).at;
 }
 
-/** Stored events that are not handled yet. */
-export async function countWaiting(db: Database): Promise<number> {
-  const rows = await db.query<{ count: number }>(
-    "SELECT count(*)::integer AS count FROM inbound_event WHERE state = 'received'",
+/** True while events wait to be handled. By the index of those: reading the table would take turns with the handling. */
+export async function isWaiting(db: Database): Promise<boolean> {
+  const rows = await db.query('SELECT FROM inbound_event WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1');
+  return rows.length > 0;
+}
+
+/** Events handled since then, and from the first handling to the last: without those of the first, which began before. */
+export async function countHandled(db: Database, since: Date): Promise<{ events: number; ms: number }> {
+  const rows = await db.query<{ events: number; ms: number | null }>(
+    `SELECT count(*)::integer AS events, (extract(epoch FROM max(routed_at) - min(first)) * 1000)::float8 AS ms
+     FROM (SELECT routed_at, min(routed_at) OVER () AS first FROM inbound_event WHERE routed_at >= $1) handled
+     WHERE routed_at > first`,
+    [since],
   );
-  return rows[0]?.count ?? 0;
+  return { events: rows[0]?.events ?? 0, ms: rows[0]?.ms ?? 0 };
 }
