@@ -1,16 +1,8 @@
 /** Two nodes, one scripted provider, and connections to it: the stage of the refresh protocol's tests. */
-import { expect } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { Connection } from '../../src/features/connections/index.ts';
 import type { Credential, LiveConnection } from '../../src/features/credentials/index.ts';
-import {
-  aConnection,
-  anIntegration,
-  buildCore,
-  eventually,
-  type Core,
-  type CoreNode,
-  type NodeOptions,
-} from './build.ts';
+import { aConnection, anIntegration, buildCore, eventually, type Core, type CoreNode } from './build.ts';
 import { startTokenServer, type TokenServer, type Tokens } from './token-server.ts';
 
 export interface Subject {
@@ -61,9 +53,20 @@ export interface Stage {
 export const accessOf = (live: LiveConnection): string | undefined =>
   live.credential.type === 'OAUTH2' ? live.credential.access_token : undefined;
 
-export async function startStage(options: NodeOptions = {}): Promise<Stage> {
+/** A stage of the test file's own, reset before each test; `keep` gets it once it is there, and may prepare more. */
+export function useStage(keep: (stage: Stage) => void | Promise<void>): void {
+  let stage: Stage | undefined;
+  beforeAll(async () => {
+    stage = await startStage();
+    await keep(stage);
+  });
+  afterAll(() => stage?.close());
+  beforeEach(() => stage?.reset());
+}
+
+async function startStage(): Promise<Stage> {
   const server = await startTokenServer();
-  const built = await buildCore({ ...options, allow: [server.pair] });
+  const built = await buildCore({ allow: [server.pair] });
   const core: Core = {
     ...built,
     async startNode(more) {

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually, type CoreNode } from '../../../test/support/build.ts';
-import { accessOf, startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
+import { accessOf, useStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import { startRelay, type Relay } from '../../../test/support/relay.ts';
 import type { RotationHabit } from '../../../test/support/token-server.ts';
 import type { LiveConnection } from './index.ts';
@@ -33,17 +33,14 @@ let mortal: CoreNode;
 /** The node that finds what the dead one left. */
 let survivor: CoreNode;
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server } = stage);
+useStage(async (made) => {
+  stage = made;
+  ({ server } = made);
   mortal = await stage.core.startNode({ killPoints: kill });
   survivor = stage.core.node;
 });
 
-afterAll(() => stage.close());
-
 beforeEach(() => {
-  stage.reset();
   kill.armed = undefined;
 });
 

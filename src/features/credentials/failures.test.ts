@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../../test/support/build.ts';
-import { accessOf, startStage, type Stage } from '../../../test/support/credentials.ts';
+import { accessOf, useStage, type Stage } from '../../../test/support/credentials.ts';
 import { startTokenServer, type RotationHabit } from '../../../test/support/token-server.ts';
 
 let stage: Stage;
@@ -8,14 +8,10 @@ let server: Stage['server'];
 let core: Stage['core'];
 let other: Stage['other'];
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server, core, other } = stage);
+useStage((made) => {
+  stage = made;
+  ({ server, core, other } = made);
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 describe('what a failure changes', () => {
   it('fault 8: gives up a revoked grant with one event, and still hands out the access token to its end', async () => {

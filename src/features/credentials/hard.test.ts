@@ -1,21 +1,17 @@
 /** Clocks that are wrong, pools that are empty, commits whose answer is lost, herds. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { aConnection, eventually, type CoreNode } from '../../../test/support/build.ts';
-import { accessOf, startStage, type Stage } from '../../../test/support/credentials.ts';
+import { accessOf, useStage, type Stage } from '../../../test/support/credentials.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { databaseErrors } from '../../platform/postgres/index.ts';
 
 let stage: Stage;
 let server: Stage['server'];
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server } = stage);
+useStage((made) => {
+  stage = made;
+  ({ server } = made);
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 describe('fault 15: a node whose clock is wrong', () => {
   it.each([24, -24])('by %d hours: refreshes when due by the database, and stores the right end', async (hours) => {

@@ -1,6 +1,6 @@
 /** Answers that are no token answers: classified, journalled, and without effect on the stored refresh token (fault 7). */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { accessOf, startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { accessOf, useStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import type { TokenFault } from '../../../test/support/token-server.ts';
 import { isHawserError } from '../../base/errors.ts';
 
@@ -10,17 +10,14 @@ let stage: Stage;
 let subject: Subject;
 let strict: Subject;
 
-beforeAll(async () => {
-  stage = await startStage();
+useStage(async (made) => {
+  stage = made;
   stage.server.habit = 'same';
   subject = await stage.connected({ rotation: 'none' });
   strict = await stage.connected({ rotation: 'strict' });
 });
 
-afterAll(() => stage.close());
-
 beforeEach(() => {
-  stage.reset();
   stage.server.habit = 'same';
   stage.core.logged.length = 0;
 });

@@ -1,7 +1,7 @@
 /** Long bad weather at the provider and at the database: what callers get meanwhile, and what is asked of whom. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { eventually, type CoreNode } from '../../../test/support/build.ts';
-import { accessOf, startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
+import { accessOf, useStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { isHawserError } from '../../base/errors.ts';
 
@@ -11,16 +11,12 @@ let nodes: CoreNode[];
 /** Added to what the nodes read of the monotonic clock. */
 let passedMs = 0;
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server } = stage);
+useStage(async (made) => {
+  stage = made;
+  ({ server } = made);
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs };
   nodes = [await stage.core.startNode({ clock }), await stage.core.startNode({ clock })];
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 /** A minute passes, for the rows and for the nodes. */
 async function minutePasses({ connection }: Subject): Promise<void> {

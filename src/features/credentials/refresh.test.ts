@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../../test/support/build.ts';
-import { accessOf, startStage, type Stage } from '../../../test/support/credentials.ts';
+import { accessOf, useStage, type Stage } from '../../../test/support/credentials.ts';
 import { type RotationHabit } from '../../../test/support/token-server.ts';
 import type { LiveConnection } from './index.ts';
 
@@ -9,14 +9,10 @@ let server: Stage['server'];
 let core: Stage['core'];
 let other: Stage['other'];
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server, core, other } = stage);
+useStage((made) => {
+  stage = made;
+  ({ server, core, other } = made);
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 describe('when', () => {
   it('hands out a fresh token from memory without asking anybody', async () => {

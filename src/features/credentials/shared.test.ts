@@ -1,6 +1,6 @@
 /** One grant, several connections: the refresh protocol sees one credential, whoever asks, comes or goes. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { accessOf, startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
+import { expect, it } from 'vitest';
+import { accessOf, useStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import { grantRowOf, type Connection } from '../connections/index.ts';
 
 let stage: Stage;
@@ -8,14 +8,10 @@ let server: Stage['server'];
 let core: Stage['core'];
 let other: Stage['other'];
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server, core, other } = stage);
+useStage((made) => {
+  stage = made;
+  ({ server, core, other } = made);
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 /** Two more connections that use the grant of the first. */
 async function shared(): Promise<{ subject: Subject; members: Connection[] }> {

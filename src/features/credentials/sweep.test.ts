@@ -1,7 +1,7 @@
 /** What the sweep does unasked, and what it leaves alone. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { CoreNode } from '../../../test/support/build.ts';
-import { startStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
+import { useStage, type Stage, type Subject } from '../../../test/support/credentials.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { reserveStart } from './store-pace.ts';
 
@@ -11,15 +11,11 @@ let stage: Stage;
 let server: Stage['server'];
 let node: CoreNode;
 
-beforeAll(async () => {
-  stage = await startStage();
-  ({ server } = stage);
-  ({ node } = stage.core);
+useStage((made) => {
+  stage = made;
+  ({ server } = made);
+  ({ node } = made.core);
 });
-
-afterAll(() => stage.close());
-
-beforeEach(() => stage.reset());
 
 async function lookNow({ connection }: Subject): Promise<void> {
   await stage.core.db.query('UPDATE credential SET sweep_at = clock_timestamp() WHERE connection_id = $1', [
