@@ -117,7 +117,7 @@ export const SETTINGS = {
     kind: 'count',
     default: '10',
     about:
-      'Wrong API keys and tokens a minute that one address may try; browsers may fail six times as often. 0: no limit.',
+      'Wrong API keys and tokens a minute that one address may try, and webhooks that prove nothing, for each integration; browsers may fail six times as often. 0: no limit.',
   },
   HAWSER_TRUSTED_PROXIES: {
     kind: 'list',

@@ -26,7 +26,7 @@ beforeAll(async () => {
   url.hostname = '127.0.0.1';
   url.port = String(relay.port);
   throughRelay = await openDatabase({ url: url.href, poolSize: 2, log: silentLog, clock: systemClock });
-  node = await app.startNode({ db: throughRelay });
+  node = await app.startNode({ db: throughRelay, settings: { HAWSER_AUTH_FAILURES_PER_MINUTE: '3' } });
   await app.api('POST', '/integrations', { provider: 'checkr-partner', unique_key: 'checks', credentials: { type: 'OAUTH2', client_id: 'id', client_secret: SECRET } }); // prettier-ignore
   await app.api('POST', '/connections', { provider_config_key: 'checks', connection_id: 'c1', credentials: { type: 'OAUTH2', access_token: 'token' }, connection_config: { checkr_account_id: 'acct' } }); // prettier-ignore
 });
@@ -196,5 +196,24 @@ describe('syncs that subscribe', () => {
     expect(told.map(({ payload }) => payload)).toMatchObject([
       { syncName: 'reports', syncType: 'WEBHOOK', responseResults: { added: 1, updated: 0, deleted: 0 } },
     ]);
+  });
+});
+
+describe('senders that prove nothing', () => {
+  it('are told to come back later, and hold up nobody who proves something', async () => {
+    // The same address all the while: something of it was proven before.
+    const url = `${node.url}/webhook/${environmentUuid}/checks`;
+    const guess = async () => {
+      const headers = { 'x-checkr-signature': createHmac('sha256', 'a guess').update('{}').digest('hex') };
+      const response = await fetch(url, { method: 'POST', headers, body: '{}' });
+      return [response.status, response.headers.has('retry-after')];
+    };
+    expect((await send(node.url, newEvent())).status).toBe(200);
+    const guesses: unknown[] = [];
+    // A minute may begin in between, and then they are counted anew.
+    while (guesses.length < 7 && !guesses.some((one) => String(one) === '429,true')) guesses.push(await guess());
+    expect([guesses[0], guesses.at(-1)]).toEqual([[401, false], [429, true]]); // prettier-ignore
+    expect((await send(node.url, newEvent())).status).toBe(200);
+    expect((await send(node.url, newEvent({ note: 'long '.repeat(20_000) }))).status).toBe(200);
   });
 });

@@ -13,6 +13,10 @@ export const inboundErrors = defineErrors({
   webhook_missing_signature: { status: 401, message: 'The webhook carries no signature.' },
   webhook_missing_token: { status: 401, message: 'The webhook carries no token.' },
   webhook_invalid_signature: { status: 401, message: 'The signature of the webhook is wrong, or its time is over.' },
+  webhook_limited: {
+    status: 429,
+    message: 'Too many webhooks from this address have proven nothing. Those that are proven are taken all the same.',
+  },
   webhook_invalid_payload: { status: 400, message: 'The body of the webhook cannot be read.' },
   unknown_inbound_event: { status: 404, message: 'No inbound event has this id.' },
 });

@@ -8,6 +8,7 @@ import type { Connections } from '../connections/index.ts';
 import { inboundErrors } from './errors.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
 import { answerQuestion, type Receive, type WebhookAnswer, type WebhookTarget } from './receive.ts';
+import type { Unproven } from './unproven.ts';
 import type { UrlSecrets } from './urls.ts';
 
 export interface GatewayDeps {
@@ -17,6 +18,7 @@ export interface GatewayDeps {
   connections: Pick<Connections, 'byId'>;
   receive: Receive;
   urls: Pick<UrlSecrets, 'read'>;
+  unproven: Unproven;
   /** Where providers reach this server, without trailing slash. */
   serverUrl: () => string;
   /** Gives a body that drips in up. */
@@ -58,6 +60,7 @@ export async function registerGateway(app: FastifyInstance, deps: GatewayDeps): 
         // Before the body is read: nobody sends a megabyte to a place that is not there.
         onRequest: async (request) => {
           request.webhookTarget = await targetOf(deps, request.params as Params);
+          deps.unproven.admit(request, request.webhookTarget);
         },
         preParsing: (request, _reply, payload, done) => {
           deps.watchBody(request);
@@ -107,6 +110,7 @@ async function answer(deps: GatewayDeps, request: FastifyRequest, reply: Fastify
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
     query: new URLSearchParams(search),
   });
+  if (told.isProven === true) deps.unproven.proved(request, target);
   return send(reply, told);
 }
 
@@ -123,7 +127,9 @@ function send(reply: FastifyReply, { status, body, contentType }: WebhookAnswer)
 }
 
 function refuse(deps: GatewayDeps, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const error = deps.toError(thrown);
+  const failed = deps.toError(thrown);
+  const limited = deps.unproven.refused(request, request.webhookTarget, failed);
+  const error = limited?.error ?? failed;
   const { code, message, status } = error;
   if (status >= 500) {
     deps.log.error('a webhook could not be taken', {
@@ -134,6 +140,7 @@ function refuse(deps: GatewayDeps, thrown: unknown, request: FastifyRequest, rep
   }
   // Whoever sends again later has lost nothing.
   if (status === 503) void reply.header('retry-after', '1');
+  void reply.headers(limited?.headers ?? {});
   if (status >= 500 && !error.retryable) return reply.code(status).send({ error: 'internal_error' });
   const isEnveloped = isHawserError(error, ...ENVELOPED);
   return reply.code(status).send(isEnveloped ? { error: { code, message } } : { error: message, code });

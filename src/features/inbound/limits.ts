@@ -2,6 +2,8 @@
 
 /** Abuse case 34: larger than any provider's webhook, small enough to hold many. */
 export const BODY_BYTES_MAX = 1_048_576;
+/** Looked at, whoever sends: longer than nearly every webhook, and a signature over it costs some 150 µs. */
+export const UNPROVEN_BYTES_MAX = 65_536;
 /** Nested deeper, no provider writes; `JSON.stringify` breaks at some thousands. */
 export const JSON_DEPTH_MAX = 64;
 /** Providers send up to some hundred events with some dozen fields at once. */

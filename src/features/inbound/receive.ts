@@ -49,9 +49,16 @@ export interface WebhookAnswer {
   status: number;
   body: string;
   contentType: string;
+  /** As much as the integration wants. Default false: an answer to a question only. */
+  isProven?: boolean;
 }
 
-const SUCCESS: WebhookAnswer = { status: 200, body: '{"status":"success"}', contentType: 'application/json' };
+const SUCCESS: WebhookAnswer = {
+  status: 200,
+  body: '{"status":"success"}',
+  contentType: 'application/json',
+  isProven: true,
+};
 /** Of providers that the catalogue says nothing about: whoever is trusted is passed on, and nobody is found by it. */
 const UNKNOWN_WEBHOOKS: WebhooksSpec = { verify: { kind: 'none' }, route: [], setup: '' };
 

@@ -9,6 +9,7 @@ import type { ListedEvent } from './model.ts';
 import { createReceive, webhooksOf, type ReceiveDeps } from './receive.ts';
 import { readBodies } from './route-event.ts';
 import { replayEvents, selectListed, selectWhole, type EventFilter } from './store-read.ts';
+import { createUnproven } from './unproven.ts';
 import { createUrlSecrets, type SecretPart } from './urls.ts';
 import { createWorker, type Worker, type WorkerDeps } from './worker.ts';
 
@@ -19,7 +20,7 @@ export type InboundDeps = Omit<ReceiveDeps, 'stored'> &
   };
 
 /** What the HTTP edge gives. */
-export type InboundEdge = Pick<GatewayDeps, 'watchBody' | 'toError'>;
+export type InboundEdge = Pick<GatewayDeps, 'watchBody' | 'toError'> & Parameters<typeof createUnproven>[0];
 
 export type ListQuery = Parameters<typeof selectListed>[1];
 export interface ConnectionUrl {
@@ -72,7 +73,7 @@ export function createInbound(deps: InboundDeps): Inbound {
   }
 
   return {
-    register: (app, edge) => registerGateway(app, { ...deps, ...edge, receive, urls }),
+    register: (app, edge) => registerGateway(app, { ...deps, ...edge, receive, urls, unproven: createUnproven(edge) }),
     webhookUrl,
     connectionUrl: async (integration, connection) =>
       connectionUrlOf(integration, await urls.of(placeOf(integration, connection))),

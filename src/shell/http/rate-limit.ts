@@ -9,6 +9,8 @@ const CALLERS_MAX = 100_000;
 export interface RateLimit {
   /** Counts a call. Resolves to headers, and `allowed` false when the window is used up. */
   take(caller: string): { allowed: boolean; headers: Record<string, string> };
+  /** The next call would not be allowed. Counts nothing. */
+  isUsedUp(caller: string): boolean;
 }
 
 const UNLIMITED = { allowed: true, headers: {} };
@@ -36,6 +38,10 @@ export function createRateLimit(clock: Clock, perMinute: number): RateLimit {
       };
       if (!allowed) headers['retry-after'] = String(Math.max(1, Math.ceil((resetMs - now) / 1_000)));
       return { allowed, headers };
+    },
+    isUsedUp(caller) {
+      const count = callers.get(caller);
+      return perMinute > 0 && count?.window === Math.floor(clock.now() / WINDOW_MS) && count.used >= perMinute;
     },
   };
 }

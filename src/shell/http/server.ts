@@ -9,7 +9,7 @@ import type { Log } from '../../base/log.ts';
 import type { Principal, Route, RouteAuth } from '../../base/route.ts';
 import type { Environments } from '../../features/environments/index.ts';
 import type { Database } from '../../platform/postgres/index.ts';
-import { createTrust } from './address.ts';
+import { callerAddress, createTrust } from './address.ts';
 import { createAuthenticator, type Authenticator } from './auth.ts';
 import { refuseExpectation, refuseMalformed } from './client-error.ts';
 import { addCors } from './cors.ts';
@@ -21,7 +21,7 @@ import { parseJson } from './json.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
 import { mountRoutes, watchBody, type MountDeps } from './mount.ts';
 import { watchPeers, type Peers } from './peers.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
 
 /** Node looks for late heads this often; its own default is 30 s. */
 const HEADERS_CHECK_INTERVAL_MS = 500;
@@ -58,6 +58,10 @@ export interface Edge {
   watchBody(request: FastifyRequest): void;
   /** What was thrown, as an error of ours. */
   toError(error: unknown): HawserError;
+  /** Who calls, for limits. */
+  callerAddress(request: FastifyRequest): string;
+  /** What may fail a minute, as with wrong keys. */
+  failures: RateLimit;
 }
 
 /** A route as the router has it. */
@@ -127,6 +131,7 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
   app.decorateRequest('answer', undefined);
 
   const guesses = createGuesses({ clock, perMinute: deps.authFailuresPerMinute });
+  const failures = createRateLimit(clock, deps.authFailuresPerMinute);
   const authenticator = createAuthenticator({
     environments: deps.environments,
     sessionByToken: (token) => deps.sessionByToken(token),
@@ -202,6 +207,8 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
       keyPrincipalFor: authenticator.keyPrincipalFor,
       watchBody: (request) => watchBody(deadlines, limits, request),
       toError: toHawserError,
+      callerAddress,
+      failures,
     });
     pluginAuth = undefined;
   }
