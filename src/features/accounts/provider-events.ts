@@ -37,16 +37,9 @@ export async function becameReady(
 }
 
 /** The customer has disconnected at the provider, or this is the echo of our own disconnect, of which the app knows. */
-export async function wasDeauthorized(
-  deps: Deps,
-  tx: Sql,
-  event: ProviderEvent,
-  integration: Integration,
-  matched: Connection[],
-): Promise<Answer> {
-  return event.about?.by === 'token'
-    ? endByToken(deps, tx, event, integration, matched)
-    : endByName(deps, tx, event, integration, matched);
+export function wasDeauthorized(...told: Parameters<typeof endByName>): Promise<Answer> {
+  const [, , { about }] = told;
+  return about?.by === 'token' ? endByToken(...told) : endByName(...told);
 }
 
 /** Whoever holds the token may end its grant. What is passed on lacks it: the provider file says where it stands. */
