@@ -74,8 +74,9 @@ export async function registerGateway(app: FastifyInstance, deps: GatewayDeps): 
         url,
         schema: { hide: true },
         handler: async (request, reply) => {
-          const target = await targetOf(deps, request.params as Params);
-          return send(reply, answerQuestion(target, request.method, new URLSearchParams(searchOf(request))));
+          request.webhookTarget = await targetOf(deps, request.params as Params);
+          const query = new URLSearchParams(searchOf(request));
+          return send(reply, answerQuestion(request.webhookTarget, request.method, query));
         },
         errorHandler: (error, request, reply) => refuse(deps, error, request, reply),
       });
