@@ -180,7 +180,7 @@ describe('a stored event', () => {
     await expect.poll(async () => (await stored(body))[0]?.state, PATIENT).toBe('routed');
   });
 
-  it('that names nobody is told as it came, at once and once; of others only when nobody has come for long', async () => {
+  it('that names nobody is told as it came, at once and once; of others when nobody has come for some seconds', async () => {
     await need(app.api('POST', '/integrations', { provider: 'github', unique_key: 'code', credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's', webhook_secret: 'hook' } })); // prettier-ignore
     const push = '{"ref":"refs/heads/main"}';
     const headers = { 'x-hub-signature-256': `sha256=${signatureOf(push, 'hook')}`, 'x-github-event': 'push', 'x-github-delivery': 'd1' }; // prettier-ignore
@@ -188,12 +188,25 @@ describe('a stored event', () => {
     await quiet();
     expect(forwards().at(-1)).toEqual({ ref: 'refs/heads/main' });
     expect(told.mock.calls.at(-1)?.[1]).toMatchObject({ providerHeaders: { 'x-github-event': 'push' } });
+    // Its provider names accounts, but this one names none: nobody has to be waited for.
+    const nameless = JSON.stringify({ id: 'nameless', object: 'event', type: 'account.suspended' });
+    await send(nameless);
+    await quiet();
+    expect(await stored(nameless)).toMatchObject([{ state: 'routed', matched: 0 }]);
+    expect(forwards().at(-1)).toMatchObject({ id: 'nameless' });
     const body = eventOf('acct-nobody');
     await send(body);
     await quiet();
-    expect(forwards().at(-1)).toEqual({ ref: 'refs/heads/main' });
-    for (let looks = 0; looks < 5; looks += 1) {
-      await app.db.query("UPDATE inbound_event SET due_at = statement_timestamp() WHERE state = 'parked'");
+    expect(forwards().at(-1)).toMatchObject({ id: 'nameless' });
+    const { uuid } = (await stored(body))[0] as { uuid: string };
+    const looked = async () =>
+      (await app.db.query<{ looks: number; isTold: boolean }>('SELECT looks, is_told AS "isTold" FROM inbound_event WHERE uuid = $1', [uuid]))[0] as { looks: number; isTold: boolean }; // prettier-ignore
+    // The worker looks beside us: how often, we only read.
+    for (let looks = 0; looks < 5;) {
+      const now = await looked();
+      expect(now.isTold).toBe(now.looks >= 3);
+      ({ looks } = now);
+      await app.db.query('UPDATE inbound_event SET due_at = statement_timestamp() WHERE uuid = $1', [uuid]);
       await app.services.inbound.work();
     }
     expect(forwards().filter(({ id }) => id === (JSON.parse(body) as { id: string }).id)).toHaveLength(1);

@@ -100,7 +100,7 @@ async function routeOne(deps: RouteDeps, scene: Scene, due: DueEvent, body: unkn
   const answer = await askHooks(deps, event, connections, tx);
   const shown = redacted(body, spec.redact ?? []);
   const forward = answer.forward === undefined ? shown : answer.forward;
-  if (connections.length === 0 && answer.settled !== true) return waitOrTell(deps, scene, due, forward);
+  if (connections.length === 0 && answer.settled !== true) return waitOrTell(deps, scene, due, forward, identifiers);
   if (forward !== false && integration.forwardWebhooks) {
     for (const connection of connections) {
       await tell(deps, scene, due, forwardOf(due, integration, connection, forward));
@@ -229,11 +229,18 @@ async function writeTold({ connections, killPoints }: RouteDeps, scene: Scene): 
 
 /**
  * Waits for a connection. The app is told once of an event that nobody matches, by the provider's own body (D.2): at once
- * where nothing in it could name a connection, else when none has come for some minutes.
+ * where nothing in it names a connection, else when none has come for some seconds.
  */
-async function waitOrTell(deps: RouteDeps, scene: Scene, due: DueEvent, forward: unknown): Promise<0 | 'parked'> {
+async function waitOrTell(
+  deps: RouteDeps,
+  scene: Scene,
+  due: DueEvent,
+  forward: unknown,
+  identifiers: Identifiers | undefined,
+): Promise<0 | 'parked'> {
   const { tx, integration, spec } = scene;
-  const canMatch = due.connectionId !== undefined || spec.route === 'all' || spec.route.length > 0;
+  const isNamed = identifiers !== undefined && identifiers.values.length > 0;
+  const canMatch = due.connectionId !== undefined || spec.route === 'all' || isNamed;
   const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
   const tells = !due.isTold && isTime && integration.forwardWebhooks && typeof forward === 'object' && forward !== null;
   if (tells) await tell(deps, scene, due, { payload: forward });
