@@ -1,5 +1,5 @@
 /** SQL of table `event`. */
-import type { Sql } from '../../platform/postgres/index.ts';
+import { packBytes, type Sql } from '../../platform/postgres/index.ts';
 
 export interface EventRow {
   environmentId: number;
@@ -15,35 +15,46 @@ export interface EventRow {
 /** Their row ids rise in the order given. */
 export async function insertEvents(sql: Sql, events: readonly EventRow[]): Promise<void> {
   const [first] = events;
-  if (first !== undefined && events.length === 1) {
-    await sql.query(
-      `INSERT INTO event (environment_id, uuid, type, connection_id, payload, sealed, provider_headers)
-       VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-      valuesOf(first),
-      'event-insert',
-    );
-    return;
-  }
-  const rows = events.map(valuesOf);
+  if (first !== undefined && events.length === 1) return insertEvent(sql, first);
+  const { bytes, starts, sizes } = packBytes(events.map((one) => one.sealed));
   await sql.query(
-    `INSERT INTO event (environment_id, uuid, type, connection_id, payload, sealed, provider_headers)
-     SELECT environment_id, uuid, type, connection_id, payload, sealed, provider_headers
-     FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::bigint[], $5::jsonb[], $6::bytea[], $7::jsonb[])
-       WITH ORDINALITY AS one (environment_id, uuid, type, connection_id, payload, sealed, provider_headers, place)
+    `INSERT INTO event (environment_id, uuid, type, connection_id, payload, provider_headers, sealed)
+     SELECT environment_id, uuid, type, connection_id, payload, provider_headers, substring($7::bytea FROM start FOR size)
+     FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::bigint[], $5::jsonb[], $6::jsonb[], $8::integer[],
+         $9::integer[]) WITH ORDINALITY
+       AS one (environment_id, uuid, type, connection_id, payload, provider_headers, start, size, place)
      ORDER BY place`,
-    valuesOf(first as EventRow).map((_, column) => rows.map((row) => row[column])),
+    [
+      events.map((one) => one.environmentId),
+      events.map((one) => one.uuid),
+      events.map((one) => one.type),
+      events.map((one) => one.connectionId ?? null),
+      events.map((one) => one.payload),
+      events.map(headersOf),
+      bytes,
+      starts,
+      sizes,
+    ],
     'event-insert-many',
   );
 }
 
-function valuesOf(event: EventRow): unknown[] {
-  return [
-    event.environmentId,
-    event.uuid,
-    event.type,
-    event.connectionId ?? null,
-    event.payload,
-    event.sealed ?? null,
-    event.providerHeaders === undefined ? null : JSON.stringify(event.providerHeaders),
-  ];
+async function insertEvent(sql: Sql, event: EventRow): Promise<void> {
+  await sql.query(
+    `INSERT INTO event (environment_id, uuid, type, connection_id, payload, provider_headers, sealed)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      event.environmentId,
+      event.uuid,
+      event.type,
+      event.connectionId ?? null,
+      event.payload,
+      headersOf(event),
+      event.sealed ?? null,
+    ],
+    'event-insert',
+  );
 }
+
+const headersOf = ({ providerHeaders }: EventRow): string | null =>
+  providerHeaders === undefined ? null : JSON.stringify(providerHeaders);

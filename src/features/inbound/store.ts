@@ -1,5 +1,5 @@
 /** SQL of table `inbound_event`: storing what comes in. Times are the database's. */
-import type { Sql } from '../../platform/postgres/index.ts';
+import { packBytes, type Sql } from '../../platform/postgres/index.ts';
 import type { Trust } from './model.ts';
 import type { BodyKind } from './parse.ts';
 
@@ -22,11 +22,16 @@ export interface NewEvent {
 export async function insertEvents(sql: Sql, events: readonly NewEvent[]): Promise<ReadonlySet<string>> {
   const [first] = events;
   if (first !== undefined && events.length === 1) return insertEvent(sql, first);
+  const { bytes, starts, sizes } = packBytes(events.map((one) => one.bodySealed));
   const rows = await sql.query<{ uuid: string }>(
     `INSERT INTO inbound_event (environment_id, uuid, integration_id, connection_id, dedupe_hash, trust, type, headers,
        body_kind, body_bytes, body_sealed)
-     SELECT * FROM unnest($1::integer[], $2::uuid[], $3::integer[], $4::bigint[], $5::bytea[], $6::text[], $7::text[],
-       $8::jsonb[], $9::text[], $10::integer[], $11::bytea[])
+     SELECT environment_id, uuid, integration_id, connection_id, dedupe_hash, trust, type, headers, body_kind, body_bytes,
+       substring($11::bytea FROM start FOR size)
+     FROM unnest($1::integer[], $2::uuid[], $3::integer[], $4::bigint[], $5::bytea[], $6::text[], $7::text[],
+         $8::jsonb[], $9::text[], $10::integer[], $12::integer[], $13::integer[])
+       AS one (environment_id, uuid, integration_id, connection_id, dedupe_hash, trust, type, headers, body_kind,
+         body_bytes, start, size)
      ON CONFLICT (environment_id, integration_id, dedupe_hash) DO NOTHING RETURNING uuid`,
     [
       events.map((one) => one.environmentId),
@@ -39,7 +44,9 @@ export async function insertEvents(sql: Sql, events: readonly NewEvent[]): Promi
       events.map((one) => JSON.stringify(one.headers)),
       events.map((one) => one.bodyKind),
       events.map((one) => one.bodyBytes),
-      events.map((one) => one.bodySealed),
+      bytes,
+      starts,
+      sizes,
     ],
     'inbound-insert',
   );
