@@ -315,7 +315,7 @@ describe('webhooks of the emulated Checkr', () => {
 
 describe('webhooks of the other emulators', () => {
   it('Checkbook: thin, in Python’s JSON, signed with a nonce and a key of its own', async () => {
-    const { handle, app, account } = await connect('checkbook');
+    const { handle, app, account, token } = await connect('checkbook');
     const [next] = handle.plays(account.id);
     await handle.play(account.id, next as { name: string; id: string });
     expect(received).toHaveLength(1);
@@ -323,6 +323,24 @@ describe('webhooks of the other emulators', () => {
     expect(body).toBe(`{"id": "${next?.id}", "status": "PAID", "type": "CHECK"}`);
     const [, nonce = '', signature] = /^nonce=(\d+),signature=([0-9a-f]{64})$/.exec(String(headers['signature'])) ?? [];
     expect(signature).toBe(hmac(body + nonce, app.webhookKey ?? ''));
+    // A user may want to hear of the account as well.
+    const set = (uri: string) =>
+      fetch(`${handle.url}/v3/user`, {
+        method: 'PUT',
+        headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ developer: { webhook_uri: uri } }),
+      });
+    expect((await set('no address')).status).toBe(400);
+    expect((await set(`${url}/own`)).status).toBe(200);
+    handle.tell(account.id, { type: 'PREFUND_ACCOUNT' });
+    await eventually(() => received.length === 3);
+    const keys = received.slice(1).map(({ headers: { signature: header }, body: sent }) => {
+      const [, nonceThen = '', digest] = /^nonce=(\d+),signature=(\w+)$/.exec(String(header)) ?? [];
+      return [app.webhookKey, account.apiKey?.secretKey].find((key) => hmac(sent + nonceThen, key ?? '') === digest);
+    });
+    expect(keys.toSorted()).toEqual([app.webhookKey, account.apiKey?.secretKey].toSorted());
+    expect((await set('')).status).toBe(200);
+    received.length = 1;
     // Without an event id, only the resource tells two events apart.
     handle.tell(account.id, { type: 'INVOICE' }, 2);
     await eventually(() => received.length === 3);

@@ -137,6 +137,10 @@ function define(options: { name: string; displayName: string; sandbox: boolean }
       },
       {
         topic: 'webhooks',
+        text: 'An address that a user set for themselves (`developer.webhook_uri`) hears of them too, signed with the secret key of the account.',
+      },
+      {
+        topic: 'webhooks',
         text: 'The nonce is the time of the try in seconds; a failed webhook is tried again after 30, 60, 120 and 240 seconds.',
       },
     ],

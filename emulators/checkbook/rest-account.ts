@@ -124,6 +124,12 @@ function profileOf(account: Account, user: User): Profile {
   return made;
 }
 
+/** Where users of an account want to hear of its checks and invoices. */
+export function webhookUrisOf(account: Account): string[] {
+  const uris = collection<Profile>(account, 'profiles').map((profile) => profile.hiddenWebhookUri);
+  return [...new Set(uris.filter((uri) => uri !== null))];
+}
+
 function showUser(call: Call): JsonObject {
   const profile = profileOf(call.account, call.request.user);
   return {
@@ -146,12 +152,14 @@ function updateUser(call: Call): RestReply {
   const webhookUri = textField(developer, 'webhook_uri');
   if (webhookUri !== undefined && webhookUri.length > WEBHOOK_CHARACTERS_MAX) {
     fields['webhook_uri'] = `Length must be at most ${WEBHOOK_CHARACTERS_MAX}`;
+  } else if (webhookUri && !/^https?:$/.test(URL.parse(webhookUri)?.protocol ?? '')) {
+    fields['webhook_uri'] = 'Not a valid URL';
   }
   refuseFields(fields);
 
   const profile = profileOf(call.account, call.request.user);
   for (const name of USER_TEXTS) if (name in sent) profile[name] = textField(sent, name) ?? null;
   if (ssn !== undefined) profile.ssn = ssn.slice(-4);
-  if ('webhook_uri' in developer) profile.hiddenWebhookUri = webhookUri ?? null;
+  if ('webhook_uri' in developer) profile.hiddenWebhookUri = webhookUri || null;
   return { status: 200, body: showUser(call), changed: true };
 }

@@ -3,14 +3,15 @@
  * their own over body and nonce. Source: providers.md 3.5 (docs.checkbook.io/docs/webhooks, read 2026-11).
  */
 import { createHmac } from 'node:crypto';
-import type { Json } from '../engine/types.ts';
+import type { Json, JsonObject } from '../engine/types.ts';
 import type { WebhookHabit } from '../engine/webhook-habit.ts';
+import { webhookUrisOf } from './rest-account.ts';
 
 /** Documented is only that there are several tries. */
 const RETRY_AFTER_SECONDS = [30, 60, 120, 240];
 
 export const checkbookWebhooks: WebhookHabit = {
-  types: ['CHECK', 'INVOICE'],
+  types: ['CHECK', 'INVOICE', 'PREFUND_ACCOUNT'],
   userAgent: 'Checkbook-Webhook/1.0 (emulator)',
   retryAfterSeconds: RETRY_AFTER_SECONDS,
   signatureHeader: 'Signature',
@@ -20,7 +21,12 @@ export const checkbookWebhooks: WebhookHabit = {
     const digest = createHmac('sha256', key).update(body, 'utf8').update(nonce, 'utf8').digest('hex');
     return `nonce=${nonce},signature=${digest}`;
   },
-  example: (type, id) => ({ id, status: 'PAID', type }),
+  example(type, id): JsonObject {
+    if (type !== 'PREFUND_ACCOUNT') return { id, status: 'PAID', type };
+    return { id, amount: 25, description: 'Deposit', balance: 125, user_id: id, type };
+  },
+  accountTargets: (account) =>
+    webhookUrisOf(account).map((url) => ({ url, key: account.apiKey?.secretKey ?? null, whole: true })),
   write: (event) => (event.type === 'resource' ? pythonJson(event.resource.object) : undefined),
 };
 
