@@ -154,7 +154,6 @@ export function createPump(deps: OutboundDeps): Pump {
     if ((lanes.get(key)?.misses ?? 0) >= CIRCUIT_FAILURES) return 0;
     const room = lanes.get(key)?.roomFor(mostOf({ endpoint })) ?? mostOf({ endpoint });
     if (room <= 0) return 0;
-    if (endpoint.half_open && !(await takeProbe(db, place, { leaseMs, shiftMs: shift() }))) return 0;
     let keys: SigningKeys;
     try {
       keys = await keysOf(endpoint);
@@ -163,6 +162,7 @@ export function createPump(deps: OutboundDeps): Pump {
       log.error('an endpoint cannot be signed for', { endpoint: endpoint.id, error: errorText(error) });
       return 0;
     }
+    if (endpoint.half_open && !(await takeProbe(db, place, { leaseMs, shiftMs: shift() }))) return 0;
     const claim = { environmentId: place.environmentId, endpointId: place.id, owner: deps.nodeId };
     const beginByMs = clock.monotonicMs() + Math.max(leaseMs / 2, leaseMs - ATTEMPT_TIMEOUT_MS - STOP_TIMEOUT_MS);
     const claimed = await claimDeliveries(db, { ...claim, leaseMs, limit: room, shiftMs: shift() });
