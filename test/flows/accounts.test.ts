@@ -5,16 +5,13 @@ import { startTestApp, type TestApp } from '../support/app.ts';
 import { connectAccount } from '../support/connect.ts';
 
 let app: TestApp;
-let checkr: EmulatorHandle;
-let xref: EmulatorHandle;
-
 beforeAll(async () => {
   app = await startTestApp({ webhooks: true });
-  checkr = app.emulators.get('checkr');
-  xref = app.emulators.get('xref');
 });
 afterAll(() => app?.close());
 
+const checkr = () => app.emulators.get('checkr');
+const xref = () => app.emulators.get('xref');
 const PRIYA = 'priya@bluegum.example';
 const MAYA = 'maya@harborlights.example';
 
@@ -37,7 +34,7 @@ interface Brought {
   account?: string;
 }
 
-async function bring(id: string, { key = 'xref', token, refreshToken, account = accountOf(xref, PRIYA) }: Brought) {
+async function bring(id: string, { key = 'xref', token, refreshToken, account = accountOf(xref(), PRIYA) }: Brought) {
   const { status, body } = await app.api('POST', '/connections', {
     provider_config_key: key,
     connection_id: id,
@@ -60,8 +57,8 @@ beforeEach(async () => {
     await app.api('DELETE', `/connections/${id}?provider_config_key=${key}`);
   }
   await app.services.disconnect.sweep();
-  xref.reset();
-  checkr.reset();
+  xref().reset();
+  checkr().reset();
   await custom('xref', {});
   await custom('checkr-partner', {});
 });
@@ -94,23 +91,23 @@ describe('an import meets the policy of its integration', () => {
     expect(await bring('a', { token: await tokenOf(connectionId) })).toEqual([201, undefined]);
     expect((await app.api('GET', '/accounts')).body.accounts).toMatchObject([{ members: 2, grants: 1 }]);
     await app.services.disconnect.sweep();
-    expect(living(xref)).toHaveLength(1);
+    expect(living(xref())).toHaveLength(1);
     // One leaves, the other keeps it.
     await app.api('DELETE', `/connections/${connectionId}?provider_config_key=xref`);
-    expect(living(xref)).toHaveLength(1);
+    expect(living(xref())).toHaveLength(1);
     await app.api('DELETE', '/connections/a?provider_config_key=xref');
-    expect(living(xref)).toHaveLength(0);
+    expect(living(xref())).toHaveLength(0);
   });
 
   it('share: another token of the account takes the place of the grant, when the provider accepts it', async () => {
     const { id, own, spare } = await twoTokens();
-    expect(living(xref)).toHaveLength(2);
+    expect(living(xref())).toHaveLength(2);
     expect(await bring('a', { token: 'of no use' })).toEqual([400, 'connection_test_failed']);
     expect([await tokenOf(id), (await read('a')).error?.code]).toEqual([own, 'not_found']);
     expect(await bring('a', { token: spare })).toEqual([201, undefined]);
     expect([await tokenOf(id), await tokenOf('a')]).toEqual([spare, spare]);
     await app.services.disconnect.sweep();
-    expect(living(xref)).toHaveLength(1);
+    expect(living(xref())).toHaveLength(1);
     expect((await app.api('POST', '/proxy/auth', undefined, { 'connection-id': id, 'provider-config-key': 'xref' })).status).toBe(200); // prettier-ignore
   });
 
@@ -135,14 +132,14 @@ describe('an import meets the policy of its integration', () => {
     expect(await bring('a', { token: spare })).toEqual([409, 'account_already_connected']);
     expect((await read('a')).error.code).toBe('not_found');
     await app.services.disconnect.sweep();
-    expect(living(xref)).toHaveLength(2);
+    expect(living(xref())).toHaveLength(2);
     // Its own connection may be brought again.
     expect(await bring(id, { token: spare })).toEqual([201, undefined]);
     const legacy = await app.api('POST', '/connection', {
       provider_config_key: 'xref',
       connection_id: 'b',
       access_token: 'two',
-      connection_config: { xref_account_id: accountOf(xref, PRIYA) },
+      connection_config: { xref_account_id: accountOf(xref(), PRIYA) },
     });
     expect([legacy.status, legacy.body.error.code]).toEqual([409, 'account_already_connected']);
   });
@@ -164,7 +161,7 @@ describe('an import meets the policy of its integration', () => {
   it('an account that is not ready is not ready for an import either', async () => {
     const { connectionId } = await connectAccount(app, 'checkr-partner', { user: 'rosa@pinecone.example' });
     expect(await stateOf(connectionId)).toBe('not_ready');
-    const account = accountOf(checkr, 'rosa@pinecone.example');
+    const account = accountOf(checkr(), 'rosa@pinecone.example');
     expect(await bring('a', { key: 'checkr-partner', token: 'one', account })).toEqual([201, undefined]);
     expect([await stateOf('a'), await stateOf(connectionId)]).toEqual(['not_ready', 'not_ready']);
   });
@@ -202,7 +199,7 @@ describe('a run under way', () => {
     });
     expect(deployed.status).toBe(200);
     // The second page does not come while the test lasts.
-    checkr.setFault({ name: 'slow', on: 'api', path: '/v1/candidates', delayMs: 600_000 });
+    checkr().setFault({ name: 'slow', on: 'api', path: '/v1/candidates', delayMs: 600_000 });
     const { connectionId } = await connectAccount(app, 'checkr-partner', { user: MAYA });
     const names = async () =>
       (await app.api('GET', '/records?model=Person', undefined, { 'connection-id': connectionId, 'provider-config-key': 'checkr-partner' })).body.records.map(({ id }: { id: string }) => id); // prettier-ignore
@@ -211,7 +208,7 @@ describe('a run under way', () => {
     await soon(names).toEqual(['first']);
     expect(await run()).toEqual([{ state: 'running', code: null }]);
 
-    await checkr.revokeGrant(living(checkr)[0]?.id ?? '');
+    await checkr().revokeGrant(living(checkr())[0]?.id ?? '');
     await soon(() => stateOf(connectionId)).toBe('revoked_by_provider');
     await soon(run).toEqual([{ state: 'cancelled', code: 'script_aborted' }]);
     expect(await names()).toEqual(['first']);
