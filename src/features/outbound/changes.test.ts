@@ -13,7 +13,7 @@ import { useStage, type Stage } from './outbound.test-support.ts';
 const PATIENT = { timeout: 10_000, interval: 10 };
 /** Under way at a time in these tests. */
 const SLOTS = 2;
-const EVENTS = 60;
+const EVENTS = 40;
 
 let stage: Stage;
 let connection: Connection;
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 function started(more: Partial<OutboundDeps> = {}): Outbound {
-  const outbound = stage.newOutbound({ limits: { pollMs: 5, slotsPerEndpoint: SLOTS }, ...more });
+  const outbound = stage.newOutbound({ limits: { pollMs: 20, slotsPerEndpoint: SLOTS }, ...more });
   stop = outbound.start();
   return outbound;
 }
@@ -170,7 +170,7 @@ describe('an endpoint that answers slowly', () => {
     started({ clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + jumpMs } });
     await add();
     await stage.tellMany(connection, EVENTS);
-    for (let round = 1; round <= 12; round += 1) {
+    for (let round = 1; round <= 10; round += 1) {
       await expect.poll(() => held.length, PATIENT).toBe(SLOTS);
       // Longer than a try may wait for its turn under one lease.
       jumpMs += 31_000;
