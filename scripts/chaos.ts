@@ -2,7 +2,8 @@
  * `npm run chaos -- --rounds 1500 --seed 7`: kills nodes in the middle of refreshes and says what became of every
  * connection. The same campaign as the one among the tests, on a PostgreSQL of its own that writes through to disk.
  * With `--functions` it kills them in the middle of syncs, actions and deploys, with `--webhooks` while providers send,
- * with `--deliveries` while the app is told. With `--restarts` the database ends at once every 5 to 10 s while webhooks come.
+ * with `--deliveries` while the app is told. With `--restarts` the database ends at once every 5 to 10 s while webhooks
+ * come and the app is told of them.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
