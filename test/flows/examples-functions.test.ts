@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { compileProject } from '../../src/shell/project/compile.ts';
 import { seedExampleFunctions } from '../../src/shell/dev/example-functions.ts';
+import { seedDev } from '../../src/shell/dev/seed.ts';
 import { packageVersion } from '../../src/shell/start/run.ts';
 import type { EmulatorName } from '../../emulators/index.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
@@ -367,6 +368,25 @@ const SNIPPET = `
 
         const response = await terapi.get(config);
 `;
+
+describe('webhooks', () => {
+  // Until here the emulators told nobody of what happened.
+  beforeAll(() => seedDev(app.services, app.emulators, `${app.url}/oauth/callback`));
+
+  it.each([
+    ['checkbook', 'checks', 'Check', 'pay-check', 'PAID'],
+    ['xref', 'requests', 'ReferenceRequest', 'complete-request', 'complete'],
+  ] as const)('of %s change a record of %s before the schedule comes', async (key, sync, model, play, end) => {
+    await runSync(key, sync);
+    const emulator = app.emulators.get(key);
+    const { accountId } = emulator.grants()[0] as { accountId: string };
+    const next = emulator.plays(accountId).find(({ name }) => name === play) as { id: string; name: string };
+    const status = async () => (await records(key, model)).alive.find(({ id }) => id === next.id)?.['status'];
+    expect([await status(), (await status()) === end]).toEqual([expect.any(String), false]);
+    await emulator.play(accountId, next);
+    await vi.waitFor(async () => expect(await status()).toBe(end), WAIT);
+  });
+});
 
 it('a script from elsewhere works as it stands', async () => {
   const root = await mkdtemp(join(tmpdir(), 'hawser-snippet-'));

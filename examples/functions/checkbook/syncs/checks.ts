@@ -35,6 +35,7 @@ export default createSync({
   autoStart: true,
   models: { Check },
   checkpoint: Place,
+  webhookSubscriptions: ['CHECK'],
   exec: async (nango) => {
     await nango.trackDeletesStart('Check');
     await readListing(
@@ -66,5 +67,10 @@ export default createSync({
         ),
     );
     await nango.trackDeletesEnd('Check');
+  },
+  // Events have no time and may come out of order: the check is read as it is now. Alone it lacks direction and sender.
+  onWebhook: async (nango, payload) => {
+    const { data } = await nango.get<Check>({ endpoint: `/v3/check/${payload.id}`, retries: 5 });
+    await nango.batchUpdate([{ id: data.id, status: data.status }], 'Check');
   },
 });

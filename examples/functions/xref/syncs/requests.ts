@@ -27,12 +27,16 @@ const ReferenceRequest = z.object({
 });
 type ReferenceRequest = z.infer<typeof ReferenceRequest>;
 
+/** Names and shapes of events are those of the emulator, too. */
+const REQUEST_EVENTS = ['created', 'updated', 'completed', 'archived'].map((name) => `request.${name}`);
+
 export default createSync({
   description: 'Reference requests with what their referees have done.',
   frequency: 'every hour',
   autoStart: true,
   models: { ReferenceRequest },
   checkpoint: Place,
+  webhookSubscriptions: REQUEST_EVENTS,
   exec: async (nango) => {
     await nango.trackDeletesStart('ReferenceRequest');
     await readListing(
@@ -46,5 +50,10 @@ export default createSync({
         ),
     );
     await nango.trackDeletesEnd('ReferenceRequest');
+  },
+  // Events come twice, late and out of order: the request is read as it is now, whatever the event says.
+  onWebhook: async (nango, payload) => {
+    const { data } = await nango.get({ endpoint: `/requests/${payload.data.object.id}`, retries: 5 });
+    await nango.batchSave([ReferenceRequest.parse(data)], 'ReferenceRequest');
   },
 });
