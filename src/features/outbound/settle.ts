@@ -80,6 +80,7 @@ export function createSettler(deps: OutboundDeps, told: Told): Settler {
     if (!isHeld) return;
     isHeld = false;
     pauseMs = TROUBLE_FIRST_MS;
+    if (stopping.signal.aborted) return;
     log.info('results of deliveries are stored again');
     told.roomAgain();
   }
