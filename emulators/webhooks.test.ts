@@ -1,98 +1,8 @@
-import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pythonJson } from './checkbook/webhooks.ts';
-import {
-  type Account,
-  type App,
-  createManualClock,
-  type EmulatorHandle,
-  type Emulators,
-  startEmulators,
-} from './index.ts';
+import { describe, expect, it } from 'vitest';
+import { type Connected, eventually, hmac, useReceiver } from './webhooks-testing.ts';
 
-interface Received {
-  headers: IncomingHttpHeaders;
-  body: string;
-}
-
-const clock = createManualClock();
-const received: Received[] = [];
-/** Statuses of the next answers; 200 when empty. */
-const answers: number[] = [];
-let receiver: Server;
-let url: string;
-let emulators: Emulators;
-
-beforeAll(async () => {
-  receiver = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-      response.writeHead(answers.shift() ?? 200).end('whatever it says');
-    });
-  });
-  await new Promise<void>((resolve) => void receiver.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/webhook`;
-  emulators = await startEmulators({ clock });
-});
-
-afterAll(async () => {
-  await emulators.close();
-  await new Promise((resolve) => receiver.close(resolve));
-});
-
-beforeEach(() => {
-  for (const name of ['checkr', 'xref', 'checkbook'] as const) emulators.get(name).reset();
-  received.length = 0;
-  answers.length = 0;
-});
-
-interface Connected {
-  handle: EmulatorHandle;
-  app: App;
-  account: Account;
-  token: string;
-}
-
-/** An application with a webhook address, and the token that the first user gave it. */
-async function connect(name: 'checkr' | 'xref' | 'checkbook', user?: string): Promise<Connected> {
-  const handle = emulators.get(name);
-  const redirectUri = 'http://127.0.0.1:1/back';
-  const app = handle.ensureApp('App', { redirectUri, webhookUrl: url });
-  const who = handle.users().find(({ email }) => user === undefined || email === user);
-  const query = `client_id=${app.clientId}&response_type=code&scope=check&redirect_uri=${encodeURIComponent(redirectUri)}`;
-  const authorize = {
-    checkr: `/authorize/${app.clientId}`,
-    xref: `/oauth/open-api/${app.clientId}`,
-    checkbook: `/oauth/authorize?${query}`,
-  }[name];
-  const back = new URL(handle.consent(handle.url + authorize, { ...(who && { user: who.id }) }));
-  const fields = { client_id: app.clientId, client_secret: app.liveSecret, code: back.searchParams.get('code') ?? '' };
-  const isForm = name === 'checkbook';
-  const body = isForm
-    ? new URLSearchParams({ ...fields, grant_type: 'authorization_code', scope: 'check', redirect_uri: redirectUri })
-    : JSON.stringify(fields);
-  const answer = await fetch(`${handle.url}${isForm ? '/web/v1/auth/oauth/token' : '/oauth/tokens'}`, {
-    method: 'POST',
-    headers: isForm ? {} : { 'Content-Type': 'application/json' },
-    body,
-  });
-  const { access_token: token } = (await answer.json()) as { access_token: string };
-  const account = handle.accounts().find(({ id }) => id === who?.accountId) as Account;
-  return { handle, app, account, token };
-}
-
-async function eventually(holds: () => boolean): Promise<void> {
-  await expect.poll(holds, { interval: 5, timeout: 5_000 }).toBe(true);
-}
-
-/** Fields of the resource in the last webhook. */
-const lastFields = () => Object.keys((bodies().at(-1) as { data: { object: object } }).data.object);
-const bodies = () => received.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
-const hmac = (body: string, key: string) => createHmac('sha256', key).update(body).digest('hex');
+const stage = useReceiver();
+const { answers, bodies, clock, connect, lastFields, received } = stage;
 
 /** A candidate with an order that waits for the clerk. */
 async function orderReport({ handle, account, token }: Connected): Promise<string> {
@@ -265,7 +175,7 @@ describe('webhooks of the emulated Checkr', () => {
   });
 
   it('credentialing in its three shapes', async () => {
-    const handle = emulators.get('checkr');
+    const handle = stage.emulators.get('checkr');
     const seen: unknown[] = [];
     for (const shape of ['today', '2018', '2016']) {
       handle.reset();
@@ -295,7 +205,7 @@ describe('webhooks of the emulated Checkr', () => {
     const registered = await fetch(`${handle.url}/v1/webhooks`, {
       method: 'POST',
       headers,
-      body: JSON.stringify({ webhook_url: `${url}/own`, include_object: false }),
+      body: JSON.stringify({ webhook_url: `${stage.url}/own`, include_object: false }),
     });
     expect(registered.status).toBe(201);
     received.length = 0;
@@ -310,54 +220,5 @@ describe('webhooks of the emulated Checkr', () => {
     handle.tell(account.id, { type: 'report.updated', object: {} });
     await eventually(() => received.length === 1);
     expect(received[0]?.headers['x-checkr-signature']).toMatch(/^Please create an API key/);
-  });
-});
-
-describe('webhooks of the other emulators', () => {
-  it('Checkbook: thin, in Python’s JSON, signed with a nonce and a key of its own', async () => {
-    const { handle, app, account, token } = await connect('checkbook');
-    const [next] = handle.plays(account.id);
-    await handle.play(account.id, next as { name: string; id: string });
-    expect(received).toHaveLength(1);
-    const { headers, body } = received[0] as Received;
-    expect(body).toBe(`{"id": "${next?.id}", "status": "PAID", "type": "CHECK"}`);
-    const [, nonce = '', signature] = /^nonce=(\d+),signature=([0-9a-f]{64})$/.exec(String(headers['signature'])) ?? [];
-    expect(signature).toBe(hmac(body + nonce, app.webhookKey ?? ''));
-    // A user may want to hear of the account as well.
-    const set = (uri: string) =>
-      fetch(`${handle.url}/v3/user`, {
-        method: 'PUT',
-        headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-        body: JSON.stringify({ developer: { webhook_uri: uri } }),
-      });
-    expect((await set('no address')).status).toBe(400);
-    expect((await set(`${url}/own`)).status).toBe(200);
-    handle.tell(account.id, { type: 'PREFUND_ACCOUNT' });
-    await eventually(() => received.length === 3);
-    const keys = received.slice(1).map(({ headers: { signature: header }, body: sent }) => {
-      const [, nonceThen = '', digest] = /^nonce=(\d+),signature=(\w+)$/.exec(String(header)) ?? [];
-      return [app.webhookKey, account.apiKey?.secretKey].find((key) => hmac(sent + nonceThen, key ?? '') === digest);
-    });
-    expect(keys.toSorted()).toEqual([app.webhookKey, account.apiKey?.secretKey].toSorted());
-    expect((await set('')).status).toBe(200);
-    received.length = 1;
-    // Without an event id, only the resource tells two events apart.
-    handle.tell(account.id, { type: 'INVOICE' }, 2);
-    await eventually(() => received.length === 3);
-    expect(new Set(received.map((one) => one.body)).size).toBe(3);
-    expect(pythonJson({ a: [1, 'é', null, true] })).toBe(String.raw`{"a": [1, "\u00e9", null, true]}`);
-  });
-
-  it('Xref: an assumption in the manner of the others', async () => {
-    const { handle, app, account, token } = await connect('xref');
-    const [next] = handle.plays(account.id);
-    await handle.play(account.id, next as { name: string; id: string });
-    await handle.revokeGrant(handle.grants().at(-1)?.id ?? '');
-    const types = bodies().map(({ type }) => type);
-    expect(types.slice(-3)).toEqual(['request.completed', 'report.ready', 'token.deauthorized']);
-    expect(bodies().at(-1)).toMatchObject({ account_id: account.id, data: { object: { access_code: token } } });
-    const { headers, body } = received.at(-1) as Received;
-    expect(headers['x-xref-signature']).toBe(hmac(body, app.liveSecret));
-    expect(handle.webhooks().every(({ state }) => state === 'delivered')).toBe(true);
   });
 });
