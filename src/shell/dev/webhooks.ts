@@ -4,11 +4,13 @@ import type { WebhooksPanel } from './webhooks-page.ts';
 
 const WEBHOOKS_SHOWN = 6;
 const DELIVERIES_SHOWN = 6;
+/** What has not been tried by then waits for its endpoint, which may take days. */
+const AT_ONCE_MS = 5_000;
 
-type PanelServices = Pick<Services, 'inbound' | 'outbound'>;
+type PanelServices = Pick<Services, 'clock' | 'inbound' | 'outbound'>;
 
 export async function readWebhooks(
-  { inbound, outbound }: PanelServices,
+  { clock, inbound, outbound }: PanelServices,
   query: { environmentId: number; playUrl: string | undefined },
 ): Promise<WebhooksPanel> {
   const { environmentId, playUrl } = query;
@@ -17,6 +19,8 @@ export async function readWebhooks(
     outbound.deliveries.list({ environmentId }, { limit: DELIVERIES_SHOWN }),
     outbound.endpoints.list(environmentId),
   ]);
+  const isOnItsWay = ({ state, attempts, occurredAt }: (typeof deliveries)[number]): boolean =>
+    state === 'pending' && attempts === 0 && clock.now() - occurredAt.getTime() < AT_ONCE_MS;
   return {
     received: received.map(({ receivedAt, integrationKey, type, trust, state, reason, matched }) => ({
       at: receivedAt,
@@ -38,6 +42,6 @@ export async function readWebhooks(
     })),
     hasEndpoint: endpoints.length > 0,
     playUrl,
-    isBusy: received.some(({ state }) => state === 'received') || deliveries.some(({ attempts }) => attempts === 0),
+    isBusy: received.some(({ state }) => state === 'received') || deliveries.some(isOnItsWay),
   };
 }
