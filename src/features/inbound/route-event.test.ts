@@ -7,6 +7,7 @@ import { noKillPoints } from '../../platform/kill-points.ts';
 import type { Database } from '../../platform/postgres/index.ts';
 import { eventPlace, type Connection } from '../connections/index.ts';
 import type { Integration } from '../integrations/index.ts';
+import { LOOKS_MAX } from './limits.ts';
 import { bodyPlace } from './receive.ts';
 import { routeEvents, type RouteDeps } from './route-event.ts';
 import { insertEvents, type NewEvent } from './store.ts';
@@ -71,6 +72,7 @@ async function route(types: readonly string[], more: Partial<RouteDeps> = {}, te
         run({
           query(sql, ...rest) {
             if (sql.startsWith('INSERT INTO event ')) happened.push('insert');
+            if (sql.includes("SET state = 'parked'")) happened.push('park');
             return tx.query(sql, ...rest);
           },
         }),
@@ -94,16 +96,18 @@ async function route(types: readonly string[], more: Partial<RouteDeps> = {}, te
 
 /** What the app will be told, in order. */
 async function told(): Promise<string[]> {
-  const rows = await core.db.query<{ uuid: string; type: string; sealed: Buffer | null; connection_id: number }>(
+  const rows = await core.db.query<{ uuid: string; type: string; sealed: Buffer | null; connection_id: number | null }>(
     'SELECT uuid, type, sealed, connection_id FROM event ORDER BY id',
   );
   return Promise.all(
     rows.map(async ({ uuid, type, sealed, connection_id }) => {
-      const to = connections.find(({ id }) => id === connection_id)?.connectionId;
+      const to = connections.find(({ id }) => id === connection_id)?.connectionId ?? 'nobody';
       if (sealed === null) return `${type} to ${to}`;
       const place = eventPlace(integration.environmentId, uuid);
-      const { payload } = JSON.parse(await core.node.environments.vault.open(place, sealed)) as { payload: { type: string } }; // prettier-ignore
-      return `${payload.type} to ${to}`;
+      const payload = JSON.parse(await core.node.environments.vault.open(place, sealed)) as Record<string, unknown>;
+      // To nobody it is told as it came.
+      const { type: name } = (connection_id === null ? payload : payload['payload']) as { type: string };
+      return `${name} to ${to}`;
     }),
   );
 }
@@ -149,6 +153,31 @@ it('a kill may come between the first and the others', async () => {
   await route(['a', 'b'], { killPoints: { reach: (place) => void happened.push(place) } });
   expect(happened).toEqual(['insert', 'W5', 'insert']);
   expect(await told()).toHaveLength(4);
+});
+
+it('those that nobody matches are parked by one statement, each with its own wait', async () => {
+  const webhooks: WebhooksSpec = {
+    verify: { kind: 'none' },
+    route: [{ by: 'account', from: { paths: ['text'] } }],
+    setup: '',
+  };
+  const named = { ...integration, provider: { ...integration.provider, webhooks } };
+  const integrations = { byId: async () => named };
+  await route(['old'], { integrations }, 'nobody');
+  await core.db.query('UPDATE inbound_event SET looks = $1, due_at = statement_timestamp()', [LOOKS_MAX]);
+  happened = [];
+  await route(['new'], { integrations }, 'nobody');
+  expect(happened).toEqual(['insert', 'park']);
+  expect(await told()).toEqual(['old to nobody']);
+  const rows = await core.db.query(
+    `SELECT type, state, reason, attempts, looks, is_told, due_at IS NOT NULL AS waits
+     FROM inbound_event ORDER BY id`,
+  );
+  const parked = { state: 'parked', reason: 'no_match', attempts: 0 };
+  expect(rows).toEqual([
+    { ...parked, type: 'old', looks: LOOKS_MAX + 1, is_told: true, waits: false },
+    { ...parked, type: 'new', looks: 1, is_told: false, waits: true },
+  ]);
 });
 
 it('when one cannot be told, nobody has been told anything', async () => {

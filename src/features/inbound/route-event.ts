@@ -18,7 +18,7 @@ import type { HookAnswer, InboundEvent, InboundHook, MatchedConnection } from '.
 import { parseWebhook, type JsonReader } from './parse.ts';
 import { bodyPlace, webhooksOf } from './receive.ts';
 import { createMatcher, identifiersOf, type Identifiers, type Matcher } from './match-event.ts';
-import { holdEvents, markRouted, parkUnmatched, type DueEvent } from './store-work.ts';
+import { holdEvents, markRouted, parkUnmatched, type DueEvent, type Unmatched } from './store-work.ts';
 
 export interface RouteDeps {
   db: Database;
@@ -51,6 +51,8 @@ interface Scene {
   /** What the app will be told, in this order, and is not written yet. */
   told: NewEvent[];
   toldBytes: number;
+  /** Events that wait for a connection, and are not noted as such yet. */
+  unmatched: Unmatched[];
 }
 
 /**
@@ -71,7 +73,10 @@ export async function routeEvents(deps: RouteDeps, events: readonly DueEvent[]):
       const matched = scene === undefined ? 0 : await routeOne(deps, scene, event, bodies[index]);
       if (matched !== 'parked') routed.push({ event, matched });
     }
-    if (scene !== undefined) await writeTold(deps, scene);
+    if (scene !== undefined) {
+      await writeTold(deps, scene);
+      await parkUnmatched(tx, scene.unmatched);
+    }
     await markRouted(tx, routed);
   });
 }
@@ -86,6 +91,7 @@ async function openScene(deps: RouteDeps, tx: Sql, integration: Integration): Pr
     hasSubscribers: await deps.hasSubscribers(tx, integration.environmentId, integration.id),
     told: [],
     toldBytes: 0,
+    unmatched: [],
   };
 }
 
@@ -238,7 +244,7 @@ async function waitOrTell(
   forward: unknown,
   identifiers: Identifiers | undefined,
 ): Promise<0 | 'parked'> {
-  const { tx, integration, spec } = scene;
+  const { integration, spec } = scene;
   const isNamed = identifiers !== undefined && identifiers.values.length > 0;
   const canMatch = due.connectionId !== undefined || spec.route === 'all' || isNamed;
   const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
@@ -246,6 +252,6 @@ async function waitOrTell(
   if (tells) await tell(deps, scene, due, { payload: forward });
   if (!canMatch) return 0;
   const waitMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;
-  await parkUnmatched(tx, due, waitMs, due.isTold || tells);
+  scene.unmatched.push({ event: due, waitMs, isTold: due.isTold || tells });
   return 'parked';
 }

@@ -104,13 +104,28 @@ export async function markRouted(tx: Sql, routed: readonly { event: Held; matche
   );
 }
 
-/** Nobody matched: looked at again after `waitMs`; undefined: only when a connection comes. */
-export async function parkUnmatched(tx: Sql, event: Held, waitMs: number | undefined, isTold: boolean): Promise<void> {
+/** An event that nobody matched. */
+export interface Unmatched {
+  event: Held;
+  /** Looked at again after this; undefined: only when a connection comes. */
+  waitMs: number | undefined;
+  /** The app knows of it. */
+  isTold: boolean;
+}
+
+export async function parkUnmatched(tx: Sql, unmatched: readonly Unmatched[]): Promise<void> {
+  if (unmatched.length === 0) return;
   await tx.query(
-    `UPDATE inbound_event SET state = 'parked', reason = 'no_match', error = NULL, attempts = 0, looks = looks + 1,
-       is_told = $5, due_at = statement_timestamp() + $4::float8 * interval '1 millisecond'
-     WHERE environment_id = $1 AND id = $2 AND attempts = $3`,
-    [...keyOf(event), waitMs ?? null, isTold],
+    `UPDATE inbound_event e SET state = 'parked', reason = 'no_match', error = NULL, attempts = 0, looks = e.looks + 1,
+       is_told = held.is_told, due_at = statement_timestamp() + held.wait_ms * interval '1 millisecond'
+     FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::float8[], $5::boolean[])
+       AS held (environment_id, id, attempts, wait_ms, is_told)
+     WHERE e.environment_id = held.environment_id AND e.id = held.id AND e.attempts = held.attempts`,
+    [
+      ...keysOf(unmatched.map(({ event }) => event)),
+      unmatched.map(({ waitMs }) => waitMs ?? null),
+      unmatched.map(({ isTold }) => isTold),
+    ],
   );
 }
 
