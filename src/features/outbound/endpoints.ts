@@ -5,7 +5,7 @@ import { CONTRACT_KINDS } from './kinds.ts';
 import { DEFAULT_SETTINGS } from './audience.ts';
 import { outboundErrors } from './errors.ts';
 import { ENDPOINTS_MAX } from './limits.ts';
-import type { Endpoint, EndpointRole, OutboundDeps, OutboundSettings } from './model.ts';
+import type { Endpoint, EndpointRole, EndpointStatus, OutboundDeps, OutboundSettings } from './model.ts';
 import { newSecret, openSecrets, sealSecret } from './secrets.ts';
 import type { Pump } from './pump.ts';
 import {
@@ -17,6 +17,7 @@ import {
   replaceSecret,
   selectEndpoint,
   selectEndpoints,
+  selectOldestDue,
   selectSettings,
   toEndpoint,
   updateEndpoint,
@@ -47,9 +48,9 @@ export interface SettingsChange extends Partial<OutboundSettings> {
 }
 
 export interface Endpoints {
-  list(environmentId: number): Promise<Endpoint[]>;
+  list(environmentId: number): Promise<EndpointStatus[]>;
   /** Errors: `unknown_endpoint`. */
-  get(environmentId: number, id: string): Promise<Endpoint>;
+  get(environmentId: number, id: string): Promise<EndpointStatus>;
   /** Errors: `too_many_endpoints`, `endpoint_exists`, and those of the egress guard. */
   add(environmentId: number, endpoint: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }>;
   /** Errors: `unknown_endpoint`, and those of the egress guard. */
@@ -77,6 +78,9 @@ export function createEndpoints(deps: OutboundDeps, pump: Pick<Pump, 'wake' | 'c
     if (row === undefined) throw outboundErrors.fail('unknown_endpoint');
     return row;
   }
+
+  const oldestDue = (environmentId: number, id?: string) =>
+    selectOldestDue(db, environmentId, deps.shiftMs?.() ?? 0, id);
 
   async function add(environmentId: number, given: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }> {
     await upstream.check(new URL(given.url));
@@ -132,8 +136,15 @@ export function createEndpoints(deps: OutboundDeps, pump: Pick<Pump, 'wake' | 'c
   }
 
   return {
-    list: async (environmentId) => (await selectEndpoints(db, environmentId, { overrides: true })).map(toEndpoint),
-    get: async (environmentId, id) => toEndpoint(await rowOf(environmentId, id)),
+    async list(environmentId) {
+      const rows = await selectEndpoints(db, environmentId, { overrides: true });
+      const due = await oldestDue(environmentId);
+      return rows.map((row) => ({ ...toEndpoint(row), oldestDueAt: due.get(row.id) }));
+    },
+    async get(environmentId, id) {
+      const row = await rowOf(environmentId, id);
+      return { ...toEndpoint(row), oldestDueAt: (await oldestDue(environmentId, id)).get(id) };
+    },
     add,
     change,
     remove,

@@ -41,6 +41,12 @@ export interface Endpoint {
   createdAt: Date;
 }
 
+/** An endpoint and what waits for it. */
+export interface EndpointStatus extends Endpoint {
+  /** Since when the oldest delivery that waits has been due. Undefined: none is. */
+  oldestDueAt: Date | undefined;
+}
+
 /**
  * One event to one endpoint.
  *

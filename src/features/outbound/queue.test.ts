@@ -266,6 +266,25 @@ describe('fault 27: a long queue', () => {
     expect(await stage.states()).toEqual({ delivered: 80 });
   });
 
+  it('fault 27: tells since when the oldest delivery of an endpoint waits', async () => {
+    const { endpoints } = stage.outbound;
+    const { id } = await add();
+    expect(await endpoints.get(stage.environmentId, id)).toMatchObject({ oldestDueAt: undefined });
+    const { endpoint: other } = await endpoints.add(stage.environmentId, { url: `${stage.other.url}/` });
+    await queue(id, 3);
+    const waits = async (): Promise<boolean[]> =>
+      (await endpoints.list(stage.environmentId)).map(({ oldestDueAt }) => oldestDueAt !== undefined);
+    expect(await waits()).toEqual([true, false]);
+    const { oldestDueAt, createdAt } = await endpoints.get(stage.environmentId, id);
+    expect(createdAt.getTime() - (oldestDueAt?.getTime() ?? 0)).toBeGreaterThan(HOUR_MS / 2);
+    // What waits for its next try is not due.
+    stage.sink.answer = () => ({ status: 503 });
+    await endpoints.remove(stage.environmentId, other.id);
+    await stage.outbound.runDry();
+    expect(await stage.states()).toEqual({ pending: 3 });
+    expect(await waits()).toEqual([false]);
+  });
+
   it.each(KNOWLEDGE)(
     'fault 27: taking 32 of 20,000 deliveries costs as little as 32 of 500, in tables %s',
     async (known) => {

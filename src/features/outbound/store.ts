@@ -69,6 +69,28 @@ export async function selectEndpoint(sql: Sql, environmentId: number, id: string
   return rows[0];
 }
 
+/**
+ * Since when the oldest delivery of each endpoint has been due, found by one hop in the index; without those that wait
+ * for nothing. `id`: of this one only. Not prepared by name, for the reason that `store-queue.ts` tells.
+ */
+export async function selectOldestDue(
+  sql: Sql,
+  environmentId: number,
+  shiftMs: number,
+  id?: string,
+): Promise<Map<string, Date>> {
+  const rows = await sql.query<{ id: string; at: Date }>(
+    `SELECT e.id, oldest.at FROM endpoint e, LATERAL (
+       SELECT d.next_attempt_at AS at FROM delivery d
+       WHERE d.environment_id = e.environment_id AND d.endpoint_id = e.id AND d.state = 'pending'
+       ORDER BY d.next_attempt_at, d.id LIMIT 1) oldest
+     WHERE e.environment_id = $1 AND ($2::uuid IS NULL OR e.id = $2)
+       AND oldest.at <= statement_timestamp() + $3::float8 * interval '1 millisecond'`,
+    [environmentId, id ?? null, shiftMs],
+  );
+  return new Map(rows.map((row) => [row.id, row.at]));
+}
+
 export async function selectOverrides(
   sql: Sql,
   environmentId: number,

@@ -1,7 +1,7 @@
 /** Endpoints and deliveries as the API tells them. */
 import { z } from 'zod';
 import { KINDS } from './kinds.ts';
-import type { Attempt, Delivery, Endpoint, OutboundSettings } from './model.ts';
+import type { Attempt, Delivery, Endpoint, EndpointStatus, OutboundSettings } from './model.ts';
 
 export const endpointUrl = z.url({ protocol: /^https?$/ }).max(2_048);
 export const endpointKinds = z
@@ -55,6 +55,14 @@ export function endpointToWire(endpoint: Endpoint) {
     paused_until: endpoint.openUntil?.toISOString() ?? null,
     previous_secret_until: endpoint.previousUntil?.toISOString() ?? null,
     created_at: endpoint.createdAt.toISOString(),
+  };
+}
+
+export function endpointStatusToWire(endpoint: EndpointStatus) {
+  return {
+    ...endpointToWire(endpoint),
+    /** Since when the oldest delivery that waits has been due. Null: none is. */
+    oldest_due_at: endpoint.oldestDueAt?.toISOString() ?? null,
   };
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { endpointParams, endpointToWire } from '../wire.ts';
+import { endpointParams, endpointStatusToWire } from '../wire.ts';
 import type { OutboundRouteDeps } from './index.ts';
 
 /** One endpoint and how it fares; ours. */
@@ -16,7 +16,7 @@ export function getEndpointRoute({ outbound }: OutboundRouteDeps) {
     errors: ['unknown_endpoint'],
     async handle(request) {
       const endpoint = await outbound.endpoints.get(environmentOf(request).id, request.params.id);
-      return { body: { data: endpointToWire(endpoint) } };
+      return { body: { data: endpointStatusToWire(endpoint) } };
     },
   });
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { endpointToWire } from '../wire.ts';
+import { endpointStatusToWire } from '../wire.ts';
 import type { OutboundRouteDeps } from './index.ts';
 
 /** The URLs of the app that get events; ours. Those of connections are among them. */
@@ -15,7 +15,7 @@ export function listEndpointsRoute({ outbound }: OutboundRouteDeps) {
     errors: [],
     async handle(request) {
       const endpoints = await outbound.endpoints.list(environmentOf(request).id);
-      return { body: { endpoints: endpoints.map(endpointToWire) } };
+      return { body: { endpoints: endpoints.map(endpointStatusToWire) } };
     },
   });
 }

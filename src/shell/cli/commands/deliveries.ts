@@ -28,6 +28,7 @@ interface WireEndpoint {
   state: string;
   disabled_reason: string | null;
   failing_since: string | null;
+  oldest_due_at?: string | null;
   secret?: string;
 }
 
@@ -61,8 +62,15 @@ export function addEndpointCommands(program: Command, output: Output): void {
       const { endpoints: list } = (await client.json('GET', '/endpoints')) as { endpoints: WireEndpoint[] };
       if (options.json === true) return output.out(json(list));
       if (list.length === 0) return output.out('No endpoints. Add one with `hawser endpoints add <url>`.\n');
-      const rows = list.map((one) => [one.id, one.role, stateOf(one), one.kinds?.join(',') ?? 'all', one.url]);
-      output.out(tableText(['id', 'role', 'state', 'kinds', 'url'], rows));
+      const rows = list.map((one) => [
+        one.id,
+        one.role,
+        stateOf(one),
+        one.oldest_due_at ?? '-',
+        one.kinds?.join(',') ?? 'all',
+        one.url,
+      ]);
+      output.out(tableText(['id', 'role', 'state', 'waits since', 'kinds', 'url'], rows));
     }),
   );
 
