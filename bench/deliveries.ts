@@ -86,7 +86,7 @@ export async function benchDeliveries(args: string[]): Promise<Report> {
 async function beats(node: Node, app: App, isOn: () => boolean): Promise<number[]> {
   app.latenciesMs.length = 0;
   do {
-    await node.ask({ do: 'events', kind: 'async_action', count: 1, bytes: 0 });
+    await node.ask({ do: 'event', kind: 'async_action' });
     const committedMs = performance.now();
     await app.next('/other');
     app.latenciesMs.push(performance.now() - committedMs);

@@ -45,8 +45,10 @@ process.on('SIGTERM', () => {
 
 export type Order =
   | { do: 'endpoint'; url: string; kinds: string[] }
-  /** Events of a kind, in one statement; answers when they are committed. */
+  /** Events of a kind, in one statement; answers when they are committed. This node only finds them when it looks. */
   | { do: 'events'; kind: string; count: number; bytes: number }
+  /** One event as the product writes it. */
+  | { do: 'event'; kind: string }
   /** Answers when nothing is pending, or was tried and waits: how many still do. */
   | { do: 'settle' }
   | { do: 'move'; ms: number };
@@ -58,6 +60,9 @@ async function obey(order: Order): Promise<unknown> {
       return endpoints.add(environmentId, order).then(({ endpoint }) => ({ id: endpoint.id }));
     case 'events':
       await insertEvents(platform.db, { environmentId, ...order });
+      return {};
+    case 'event':
+      await hawser.services.connections.writeEvent(platform.db, { environmentId, type: order.kind, payload: {} });
       return {};
     case 'move':
       shiftMs += order.ms;
