@@ -49,18 +49,19 @@ async function takeUp(tx: Sql, after: string): Promise<void> {
 }
 
 describe('fault 27: a long queue', () => {
-  it.each(KNOWLEDGE)(
-    `fault 27: taking 32 of ${LANES * EACH} runs costs as little as taking 32 of 500, in a table %s`,
+  // As long as that once: rows take seconds to insert, and a plan that reads them all shows with fewer.
+  it.each(KNOWLEDGE.map((known) => [known === 'looked at since' ? LANES : LANES / 10, known] as const))(
+    `fault 27: taking 32 runs of %i lanes with ${EACH} each costs as little as 32 of 500, in a table %s`,
     { timeout: 120_000 },
-    async (known) => {
+    async (lanes, known) => {
       await core.db.query('TRUNCATE run CASCADE');
-      const fill = { short: () => queue(100, 5), long: () => queue(LANES, EACH) };
+      const fill = { short: () => queue(100, 5), long: () => queue(lanes, EACH) };
       const { short, long } = await costsOf(core.db, known, ['run'], fill, (tx) => takeUp(tx, ''));
       expect(short).toBeGreaterThan(32);
       expect(long).toBeLessThanOrEqual(short * 1.5);
       expect(long).toBeLessThan(2_000);
       // In the middle of the lanes it is the same.
-      const middle = `lane-${String(LANES / 2).padStart(6, '0')}`;
+      const middle = `lane-${String(lanes / 2).padStart(6, '0')}`;
       expect(await costOf(core.db, ['run'], (tx) => takeUp(tx, middle))).toBeLessThanOrEqual(short * 1.5);
     },
   );
