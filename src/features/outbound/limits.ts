@@ -61,7 +61,7 @@ export const LOST_MAX = 5;
 export const ENDPOINTS_MAX = 50;
 
 export interface OutboundLimits {
-  /** How often new events and due deliveries are looked for. */
+  /** How often new events and due deliveries are looked for. What this node writes itself, it looks for at once. */
   pollMs: number;
   sweepMs: number;
   /** Longer than a try and the writing of its result. */
@@ -73,7 +73,7 @@ export interface OutboundLimits {
 }
 
 export const OUTBOUND_LIMITS: OutboundLimits = {
-  pollMs: 250,
+  pollMs: 1_000,
   sweepMs: MINUTE_MS,
   leaseMs: MINUTE_MS,
   slots: 256,
