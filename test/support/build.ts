@@ -173,6 +173,13 @@ export async function anIntegration(
   });
 }
 
+/** Addresses of a provider that nothing is sent to. */
+export const NOWHERE = {
+  url: 'https://provider.test',
+  tokenUrl: 'https://provider.test/t',
+  revokeUrl: 'https://provider.test/r',
+};
+
 /** Stores a connection with its credential. `expiresInMs`: life of the token from now; absent: no known end. */
 export async function aConnection(
   node: CoreNode,

@@ -1,7 +1,7 @@
 /** Events that are routed together: what the app is told is written together, and in which order. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { WebhooksSpec } from '../../../catalogue/_spec/index.ts';
-import { aConnection, anIntegration, buildCore, type Core } from '../../../test/support/build.ts';
+import { aConnection, anIntegration, buildCore, NOWHERE, type Core } from '../../../test/support/build.ts';
 import { randomId } from '../../base/ids.ts';
 import { noKillPoints } from '../../platform/kill-points.ts';
 import type { Database } from '../../platform/postgres/index.ts';
@@ -20,8 +20,7 @@ let connections: Connection[];
 let happened: string[];
 beforeAll(async () => {
   core = await buildCore();
-  const nowhere = 'https://provider.test';
-  const made = await anIntegration(core, { url: nowhere, tokenUrl: `${nowhere}/t`, revokeUrl: `${nowhere}/r` });
+  const made = await anIntegration(core, NOWHERE);
   const webhooks: WebhooksSpec = {
     verify: { kind: 'none' },
     route: 'all',

@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aConnection, anIntegration, buildCore, type Core, type CoreNode } from '../../../test/support/build.ts';
+import {
+  aConnection,
+  anIntegration,
+  buildCore,
+  NOWHERE,
+  type Core,
+  type CoreNode,
+} from '../../../test/support/build.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { Connection } from '../connections/index.ts';
 import type { DeployedFunction } from '../functions/index.ts';
@@ -20,8 +27,7 @@ const stops: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   core = await buildCore();
   otherNode = await core.startNode();
-  const nowhere = 'https://provider.test';
-  integration = await anIntegration(core, { url: nowhere, tokenUrl: `${nowhere}/t`, revokeUrl: `${nowhere}/r` });
+  integration = await anIntegration(core, NOWHERE);
   const credential = { type: 'OAUTH2', access_token: 'token-of-acme', raw: {} } as const;
   connection = await aConnection(core.node, integration, credential, { connectionId: 'acme' });
 });
