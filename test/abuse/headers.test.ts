@@ -88,23 +88,32 @@ async function answerOf(one: ReturnType<typeof routesWithRows>[number], headers:
   );
 }
 
+async function askAll() {
+  const all = [];
+  for (const { name, route, ...one } of routesWithRows(matrix)) {
+    const response = await answerOf({ name, route, ...one });
+    await response.arrayBuffer();
+    all.push({ name, route, status: response.status, headers: response.headers });
+  }
+  return all;
+}
+
+/** Answers of all routes to the rightful caller, asked once. */
+let answers: ReturnType<typeof askAll> | undefined;
+const allAnswers = () => (answers ??= askAll());
+
 describe('abuse 38: security headers', () => {
   it('abuse 38: of every route, exactly', async () => {
     const wrong: unknown[] = [];
-    for (const one of routesWithRows(matrix)) {
-      const response = await answerOf(one);
-      await response.arrayBuffer();
+    for (const one of await allAnswers()) {
       const expected = { ...DEFAULT, ...EXCEPTIONS[one.name] };
-      const found = watched(response.headers);
+      const found = watched(one.headers);
       try {
         expect(found).toEqual(expected);
       } catch {
-        wrong.push([one.name, response.status, found]); // all of them are told together
+        wrong.push([one.name, one.status, found]); // all of them are told together
       }
-      expect([one.name, response.headers.get('x-request-id')]).toEqual([
-        one.name,
-        expect.stringMatching(/^[0-9a-f-]{36}$/),
-      ]);
+      expect([one.name, one.headers.get('x-request-id')]).toEqual([one.name, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
     }
     expect(wrong).toEqual([]);
   });
@@ -130,8 +139,8 @@ describe('abuse 38: security headers', () => {
   });
 
   it('abuse 38: no policy allows inline code, eval or any origin', async () => {
-    for (const one of routesWithRows(matrix)) {
-      const policy = (await answerOf(one)).headers.get('content-security-policy') ?? '';
+    for (const one of await allAnswers()) {
+      const policy = one.headers.get('content-security-policy') ?? '';
       expect([one.name, policy]).toEqual([one.name, expect.stringMatching(/^default-src 'none';/)]);
       expect([one.name, policy]).not.toEqual([one.name, expect.stringMatching(/unsafe-|strict-dynamic|\*(?!\b)(?<!:\*)|data:(?! |;|$)/)]); // prettier-ignore
     }
@@ -270,9 +279,9 @@ describe('abuse 38: text from outside on pages', () => {
 
 describe('abuse 24: secrets and what browsers remember', () => {
   it('abuse 24: no route that takes a credential lets its answer be stored', async () => {
-    for (const one of routesWithRows(matrix)) {
+    for (const one of await allAnswers()) {
       if (one.route.auth.by === 'public' && !/oauth|auth/.test(one.route.path)) continue;
-      expect([one.name, (await answerOf(one)).headers.get('cache-control')]).toEqual([one.name, 'no-store']);
+      expect([one.name, one.headers.get('cache-control')]).toEqual([one.name, 'no-store']);
     }
   });
 
@@ -298,9 +307,9 @@ describe('abuse 24: secrets and what browsers remember', () => {
   });
 
   it('abuse 24: no other route sets a cookie', async () => {
-    for (const one of routesWithRows(matrix)) {
+    for (const one of await allAnswers()) {
       if (one.name === 'GET /oauth/connect/:providerConfigKey') continue;
-      expect([one.name, (await answerOf(one)).headers.getSetCookie()]).toEqual([one.name, []]);
+      expect([one.name, one.headers.getSetCookie()]).toEqual([one.name, []]);
     }
   });
 });

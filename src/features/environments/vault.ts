@@ -1,4 +1,3 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import {
   contentHashes,
   keyedHash,
@@ -79,7 +78,7 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
     },
     async sealMany(column, values) {
       const keys = await keysOf(column.environmentId);
-      const key = cipherKey(keys.seal.get(keys.activeId) as Buffer);
+      const key = keys.seal.get(keys.activeId) as Buffer;
       return sealMany(
         key,
         keys.activeId,
@@ -93,10 +92,7 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
         values.map(({ sealed }) => sealed),
       );
       return openMany(
-        (id) => {
-          const key = keys.seal.get(id);
-          return key && cipherKey(key);
-        },
+        (id) => keys.seal.get(id),
         contextsOf(column, values),
         values.map(({ sealed }) => sealed),
       );
@@ -111,18 +107,6 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
       return next;
     },
   };
-}
-
-/** The same key in the form that the cipher takes three times as fast. */
-const cipherKeys = new WeakMap<Buffer, KeyObject>();
-
-function cipherKey(key: Buffer): KeyObject {
-  let made = cipherKeys.get(key);
-  if (made === undefined) {
-    made = createSecretKey(key);
-    cipherKeys.set(key, made);
-  }
-  return made;
 }
 
 /** As {@link contextOf}, around the row. */

@@ -6,7 +6,7 @@ import type { Sql } from '../../platform/postgres/index.ts';
 import type { Connection } from '../connections/index.ts';
 import { claimRuns, lockLate, lockLost, selectDueEnvironments } from './store-queue.ts';
 
-const LANES = 20_000;
+const LANES = 8_000;
 const EACH = 5;
 
 let core: Core;

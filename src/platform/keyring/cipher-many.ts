@@ -1,6 +1,6 @@
 /** The cipher for many values under one key: key, nonces and prefix are made once instead of per value. */
-import { createCipheriv, createDecipheriv, hash, randomBytes, type KeyObject } from 'node:crypto';
-import { keyedHash, keyIdOf, NONCE_BYTES, sealedPrefix, TAG_BYTES } from './cipher.ts';
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
+import { keyedHash, keyIdOf, keyObject, NONCE_BYTES, sealedPrefix, TAG_BYTES } from './cipher.ts';
 import { keyringErrors } from './errors.ts';
 
 /** What the values are bound to: `before`, the value's row, `after`. */
@@ -13,7 +13,7 @@ export interface ManyContexts {
 
 /** Encrypts `plaintexts`, each bound to the context at its place. The bytes are those of {@link sealBytes}. */
 export function sealMany(
-  key: KeyObject,
+  key: Buffer,
   keyId: string,
   contexts: ManyContexts,
   plaintexts: readonly (string | Buffer)[],
@@ -23,7 +23,7 @@ export function sealMany(
   const nonces = randomBytes(NONCE_BYTES * plaintexts.length);
   return plaintexts.map((plaintext, index) => {
     const nonce = nonces.subarray(index * NONCE_BYTES, (index + 1) * NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce, TAG);
+    const cipher = createCipheriv('aes-256-gcm', keyObject(key), nonce, TAG);
     cipher.setAAD(additional(index));
     const body = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
     cipher.final(); // GCM has nothing left to give; this makes the tag
@@ -36,12 +36,12 @@ export function sealMany(
  * or place or bytes do not fit.
  */
 export function openMany(
-  keyOf: (keyId: string) => KeyObject | undefined,
+  keyOf: (keyId: string) => Buffer | undefined,
   contexts: ManyContexts,
   sealed: readonly Buffer[],
 ): Buffer[] {
   let keyId: string | undefined;
-  let key: KeyObject | undefined;
+  let key: Buffer | undefined;
   let prefix: Buffer = Buffer.alloc(0);
   let additional: ((index: number) => Buffer) | undefined;
   return sealed.map((value, index) => {
@@ -59,7 +59,7 @@ export function openMany(
       throw keyringErrors.fail('sealed', { detail: `key ${keyId}${key === undefined ? ' is not here' : ''}` });
     }
     try {
-      const decipher = createDecipheriv('aes-256-gcm', key, value.subarray(nonceAt, tagAt), TAG);
+      const decipher = createDecipheriv('aes-256-gcm', keyObject(key), value.subarray(nonceAt, tagAt), TAG);
       decipher.setAAD(additional(index));
       decipher.setAuthTag(value.subarray(tagAt, bodyAt));
       const plaintext = decipher.update(value.subarray(bodyAt));

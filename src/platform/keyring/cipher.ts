@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
 import { keyringErrors } from './errors.ts';
 
 const VERSION = 1;
@@ -7,10 +14,22 @@ export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 export const KEY_BYTES = 32;
 
+const keyObjects = new WeakMap<Buffer, KeyObject>();
+
+/** The key in the form that ciphers and hashes take several times as fast. Made once: nobody changes its bytes. */
+export function keyObject(key: Buffer): KeyObject {
+  let made = keyObjects.get(key);
+  if (made === undefined) {
+    made = createSecretKey(key);
+    keyObjects.set(key, made);
+  }
+  return made;
+}
+
 /** Encrypts `plaintext` under `key`, bound to `context` and the key id. */
 export function sealBytes(key: Buffer, keyId: string, context: string, plaintext: Buffer): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  const cipher = createCipheriv('aes-256-gcm', keyObject(key), nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.from(`${context}|${keyId}`, 'utf8'));
   const body = Buffer.concat([cipher.update(plaintext), cipher.final()]);
   return Buffer.concat([sealedPrefix(keyId), nonce, cipher.getAuthTag(), body]);
@@ -39,7 +58,7 @@ export function openBytes(keyOf: (keyId: string) => Buffer | undefined, context:
   }
   try {
     const nonce = sealed.subarray(start, start + NONCE_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+    const decipher = createDecipheriv('aes-256-gcm', keyObject(key), nonce, { authTagLength: TAG_BYTES });
     decipher.setAAD(Buffer.from(`${context}|${keyId}`, 'utf8'));
     decipher.setAuthTag(sealed.subarray(start + NONCE_BYTES, start + NONCE_BYTES + TAG_BYTES));
     return Buffer.concat([decipher.update(sealed.subarray(start + NONCE_BYTES + TAG_BYTES)), decipher.final()]);
@@ -50,5 +69,5 @@ export function openBytes(keyOf: (keyId: string) => Buffer | undefined, context:
 
 /** Keyed hash of a secret, for finding a row by a token without storing it. */
 export function keyedHash(key: Buffer, secret: string): Buffer {
-  return createHmac('sha256', key).update(secret, 'utf8').digest();
+  return createHmac('sha256', keyObject(key)).update(secret, 'utf8').digest();
 }
