@@ -54,7 +54,7 @@ export interface PageParts {
 const PAGE_HEADERS = {
   'Content-Type': 'text/html; charset=utf-8',
   'Content-Security-Policy':
-    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'",
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:",
   'Referrer-Policy': 'same-origin',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
@@ -71,6 +71,7 @@ export function page(status: number, parts: PageParts, headers: Record<string, s
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
+        <link rel="icon" href="data:," />
         <link rel="stylesheet" href="${basePath}/_emulator/style.css" />
       </head>
       <body>
@@ -139,6 +140,7 @@ button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-v
 .scroll { overflow-x: auto; margin: 0 -1.5rem 1rem; padding: 0 1.5rem; }
 table { border-collapse: collapse; width: 100%; min-width: 38rem; font-size: .875rem; }
 td { white-space: nowrap; }
+td code { display: inline-block; max-width: 24rem; white-space: normal; vertical-align: top; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td form { display: inline; }

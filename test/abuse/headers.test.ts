@@ -46,7 +46,7 @@ const ERROR_PAGE = {
   'content-security-policy': "default-src 'none'; style-src 'sha256-H'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", // prettier-ignore
 };
 const DEV_PAGE = {
-  'content-security-policy': "default-src 'none'; style-src 'self'; form-action 'self' http://localhost:0; frame-ancestors 'none'; base-uri 'none'", // prettier-ignore
+  'content-security-policy': "default-src 'none'; style-src 'self'; img-src data:; form-action 'self' http://localhost:0; frame-ancestors 'none'; base-uri 'none'", // prettier-ignore
   // Without a referrer a form's Origin would be `null`.
   'referrer-policy': 'same-origin',
 };

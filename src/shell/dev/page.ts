@@ -59,7 +59,7 @@ td .row{margin:.2rem 0}#account{max-height:11rem}.problem{border-left:4px solid 
 export function pageHeaders(emulatorUrl: string | undefined): Record<string, string> {
   const targets = emulatorUrl === undefined ? "'self'" : `'self' ${new URL(emulatorUrl).origin}`;
   return {
-    'content-security-policy': `default-src 'none'; style-src 'self'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
+    'content-security-policy': `default-src 'none'; style-src 'self'; img-src data:; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
     'cache-control': 'no-store',
     // Without a referrer a form's Origin would be `null`, and its own buttons would look foreign.
     'referrer-policy': 'same-origin',
@@ -75,7 +75,7 @@ export function renderDevPage(page: DevPage): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 ${page.functions.isBusy || page.webhooks.isBusy ? `<meta http-equiv="refresh" content="${BUSY_REFRESH_SECONDS}">` : ''}
-<title>Hawser</title><link rel="stylesheet" href="/dev/style.css"></head><body><main>
+<title>Hawser</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/dev/style.css"></head><body><main>
 <h1>Hawser runs</h1>
 <p class="lead">Everything on this page is real but the provider: the emulator on this machine plays it.</p>
 ${page.problem === undefined ? '' : `<p class="problem" role="alert">${e(page.problem)}</p>`}

@@ -30,6 +30,7 @@ const focus: Rule = {
       ),
     ),
   catches: [
+    // Texts that the rule reads, not tests: nothing is switched off here.
     { 'src/a.test.ts': "it.only('x', () => {});" },
     { 'src/b.test.ts': "describe.skip('x', () => {});" },
     { 'src/c.test.ts': "it.concurrent.only('x', () => {});" },
