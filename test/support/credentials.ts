@@ -37,7 +37,7 @@ export interface Stage {
   row(connection: Connection): Promise<CredentialRow | undefined>;
   events(connection: Connection): Promise<{ type: string; payload: Record<string, unknown> }[]>;
   journal(connection: Connection): Promise<{ epoch: number; adopted_gen: number | null; closed: boolean }[]>;
-  /** Time passes for all that a credential remembers, in one statement: a refresh comes before it or after it. */
+  /** Time passes for all that a credential remembers, once no refresh holds it: one comes before that or after it. */
   passes(connection: Connection, ms: number): Promise<void>;
   /** Lets the back-off and the minute after a failure pass. */
   forgetFailure(connection: Connection): Promise<void>;
@@ -136,13 +136,14 @@ async function startStage(): Promise<Stage> {
     },
     async passes(connection, ms) {
       const earlier = (column: string) => `${column} = ${column} - $3::float8 * interval '1 millisecond'`;
-      const columns = ['expires_at', 'refreshed_at', 'next_attempt_at', 'last_failure_at', 'lease_until'];
-      const rows = await core.db.query(
-        `UPDATE credential SET ${columns.map(earlier).join(', ')}, sealed = sealed
-         WHERE environment_id = $1 AND connection_id = $2 RETURNING 1`,
-        [connection.environmentId, connection.id, ms],
-      );
-      expect(rows).toHaveLength(1);
+      const columns = ['expires_at', 'refreshed_at', 'next_attempt_at', 'last_failure_at'];
+      const pass = () =>
+        core.db.query(
+          `UPDATE credential SET ${columns.map(earlier).join(', ')}, sealed = sealed
+           WHERE environment_id = $1 AND connection_id = $2 AND lease_owner IS NULL RETURNING 1`,
+          [connection.environmentId, connection.id, ms],
+        );
+      await eventually(pass, (rows) => rows.length === 1);
       await told();
     },
     async row(connection) {

@@ -70,25 +70,37 @@ export interface FirstConnection {
  *
  * Errors: StartupError with one sentence and a hint, never the password.
  */
-export async function connectFirst(options: FirstConnection): Promise<Client> {
-  const { url, log, clock, waitMs = 5_000 } = options;
+export function connectFirst(options: FirstConnection): Promise<Client> {
+  const { url, log } = options;
   const config = clientConfig(url);
-  const where = describeUrl(url);
-  const giveUpAt = clock.monotonicMs() + waitMs;
-  for (;;) {
+  return whenUp(options, async () => {
     const client = new Client(config);
     client.on('error', (error) => log.debug('database connection lost', { error: errorText(error) }));
     try {
       await client.connect();
-      await refuseOldServer(client, where);
+      await refuseOldServer(client, url);
       return client;
     } catch (error) {
       void client
         .end()
         .catch((failure: unknown) => log.debug('closing a failed connection', { error: errorText(failure) }));
+      throw error;
+    }
+  });
+}
+
+/** Repeats `connect` while the server is starting. Errors: StartupError, as of {@link connectFirst}. */
+export async function whenUp<T>(options: FirstConnection, connect: () => Promise<T>): Promise<T> {
+  const { url, log, clock, waitMs = 5_000 } = options;
+  const where = describeUrl(url);
+  const giveUpAt = clock.monotonicMs() + waitMs;
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
       if (error instanceof StartupError) throw error;
       if (!isStarting(error) || clock.monotonicMs() >= giveUpAt) {
-        throw explainConnectFailure(error, where, client.user ?? '');
+        throw explainConnectFailure(error, where, new Client(clientConfig(url)).user ?? '');
       }
       log.debug('database not up yet, trying again', { where });
       await clock.sleep(200);
@@ -96,12 +108,13 @@ export async function connectFirst(options: FirstConnection): Promise<Client> {
   }
 }
 
-async function refuseOldServer(client: Client, where: string): Promise<void> {
+/** Errors: StartupError. */
+export async function refuseOldServer(client: ClientBase, url: string): Promise<void> {
   const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
   const major = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
   if (major >= SERVER_MAJOR_MIN) return;
   throw new StartupError(
-    `The database at ${where} is PostgreSQL ${major}; ${SERVER_MAJOR_MIN} or newer is needed.`,
+    `The database at ${describeUrl(url)} is PostgreSQL ${major}; ${SERVER_MAJOR_MIN} or newer is needed.`,
     'Upgrade the server, or run without DATABASE_URL to use the PostgreSQL that comes with Hawser.',
   );
 }

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Clock } from '../../base/clock.ts';
-import { clientConfig, connectFirst, cutSocket } from './client.ts';
+import { clientConfig, cutSocket, whenUp } from './client.ts';
 import { isConnectionLoss } from './errors.ts';
 import { answers, Listener } from './listener.ts';
 import type { Database, Session } from './model.ts';
@@ -35,9 +35,13 @@ export interface OpenOptions {
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   const { url, log, clock, poolSize = POOL_SIZE_DEFAULT } = options;
-  const first = await connectFirst(options);
-  await first.end();
   const pool = new Pool({ url, size: poolSize, log, clock });
+  try {
+    await whenUp(options, () => pool.prove());
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
   const sessions = new Pool({
     url,
     size: SESSION_POOL_SIZE,

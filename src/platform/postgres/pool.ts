@@ -2,7 +2,7 @@ import { Pool as DriverPool, type PoolClient } from 'pg';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Clock } from '../../base/clock.ts';
 import { beginWaiting, endWaiting } from './after-commit.ts';
-import { clientConfig, CONNECT_TIMEOUT_MS, cutSocket } from './client.ts';
+import { clientConfig, CONNECT_TIMEOUT_MS, cutSocket, refuseOldServer } from './client.ts';
 import { isConnectionLoss, translate } from './errors.ts';
 import type { Sql } from './model.ts';
 import { commit, run, serialSql } from './statement.ts';
@@ -32,6 +32,7 @@ export interface PoolOptions {
 /** A pool whose errors never reach the process: they are logged, and the next query connects anew. */
 export class Pool {
   #pool: DriverPool;
+  #url: string;
   #log: Log;
   #clock: Clock;
   #closed: Promise<void> | undefined;
@@ -40,6 +41,7 @@ export class Pool {
   constructor(options: PoolOptions) {
     const { log, settings, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
     this.#log = log;
+    this.#url = options.url;
     this.#clock = options.clock;
     this.#pool = new DriverPool({
       ...clientConfig(options.url),
@@ -67,6 +69,16 @@ export class Pool {
       client.on('error', (error) => log.debug('database connection lost', { error: errorText(error) }));
     });
     this.#pool.on('remove', (client) => this.#clients.delete(client));
+  }
+
+  /** Connects, and keeps the connection for who asks next. Errors: the driver's own; StartupError for an old server. */
+  async prove(): Promise<void> {
+    const client = await this.#pool.connect();
+    try {
+      await refuseOldServer(client, this.#url);
+    } finally {
+      client.release();
+    }
   }
 
   /** Lends a connection. Errors: `database_busy` when none is free within 5 s, `database_unavailable`. */

@@ -14,7 +14,7 @@ import {
 import type { SandboxLimits } from './limits.ts';
 import { HOST_METHODS, type SandboxResult, type SandboxRun, type ScriptFailure } from './model.ts';
 import { runnerFrames } from './runner-text.ts';
-import { allowLong, spawnChild, type Spawned } from './spawn.ts';
+import { allowLong, findPrlimit, spawnChild, type Spawned } from './spawn.ts';
 
 /** A run inside a process. */
 interface Running {
@@ -208,9 +208,10 @@ export function startChild(slot: number, deps: ChildDeps): Child {
   }
 
   async function boot(): Promise<void> {
-    const frames = await runnerFrames();
+    const [frames, prlimit] = await Promise.all([runnerFrames(), findPrlimit(limits, log)]);
     if (isDead) return;
-    const made = spawnChild(slot, limits, log);
+    const isLong = [...runs.values()].some(({ run }) => run.alone === true);
+    const made = spawnChild(slot, limits, { prlimit, isLong });
     spawned = made;
     made.child.on('error', (error) => {
       // Also emitted when a signal cannot be sent to a process that is gone.
@@ -237,8 +238,6 @@ export function startChild(slot: number, deps: ChildDeps): Child {
       stderrTail = (stderrTail + chunk.toString('latin1')).slice(-STDERR_KEPT_BYTES);
       if (stderrBytes > limits.stderrBytesMax) kill();
     });
-    await made.limited;
-    if (isDead) return;
     made.pipe.write(frames);
     made.pipe.write(frameOf(JSON.stringify({ t: 'hello', limits } satisfies ToChild)));
   }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { silentLog } from '../../base/log.ts';
 import { ESCAPES } from './escapes.test-support.ts';
 import { frameOf } from './frames.ts';
 import { limitsOf } from './limits.ts';
-import { spawnChild } from './spawn.ts';
+import { findPrlimit, spawnChild } from './spawn.ts';
 import { aRun, testSandbox } from './sandbox.test-support.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'hawser-escape-'));
@@ -79,7 +79,6 @@ it('abuse 36: the process has an empty environment, another user when we are roo
   const mine = testSandbox();
   const run = mine.run(aRun('await new Promise((go) => setTimeout(go, 60_000));', { limits: { timeoutMs: 2_000 } }));
   const { execFileSync } = await import('node:child_process');
-  const { readFileSync } = await import('node:fs');
   let pids: string[] = [];
   while (pids.length === 0) {
     const all = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)])
@@ -112,8 +111,8 @@ it('abuse 36: the process alone, without the locks inside, opens no file, starts
     attempt('binding', () => real.binding('fs'));
     pipe.write(JSON.stringify(seen));
   };`;
-  const { child, pipe, limited } = spawnChild(0, limitsOf(), silentLog);
-  await limited;
+  const prlimit = await findPrlimit(limitsOf(), silentLog);
+  const { child, pipe } = spawnChild(0, limitsOf(), { prlimit, isLong: false });
   pipe.write(Buffer.concat([frameOf(attack), frameOf('')]));
   const [told] = (await once(pipe, 'data')) as [Buffer];
   child.kill('SIGKILL');
@@ -122,3 +121,36 @@ it('abuse 36: the process alone, without the locks inside, opens no file, starts
     expect(seen[name], name).toBe(name === 'addon' ? 'ERR_DLOPEN_DISABLED' : 'ERR_ACCESS_DENIED');
   }
 });
+
+it.runIf(process.platform === 'linux')(
+  'abuse 36: the process has its limits from the start, and nothing open but its pipes',
+  async () => {
+    const limits = limitsOf();
+    const prlimit = await findPrlimit(limits, silentLog);
+    // What it holds itself it would see among these: the loop's own files are no files of the disk.
+    const program = "exports.start = (real, net) => new net.Socket({ fd: 3 }).write('here');";
+    for (const isLong of [false, true]) {
+      const { child, pipe } = spawnChild(0, limits, { prlimit, isLong });
+      pipe.write(Buffer.concat([frameOf(program), frameOf('')]));
+      await once(pipe, 'data');
+      const open = readdirSync(`/proc/${child.pid}/fd`).map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`));
+      expect(open.filter((target) => !/^(anon_inode|pipe|socket):|^\/dev\/null$/.test(target))).toEqual([]);
+      const rows = readFileSync(`/proc/${child.pid}/limits`, 'utf8');
+      child.kill('SIGKILL');
+      // Without util-linux there are none, and the log says so.
+      if (prlimit === undefined) continue;
+      const limitOf = (name: string) =>
+        rows
+          .match(new RegExp(`^${name}\\s+(\\S+)\\s+(\\S+)`, 'm'))
+          ?.slice(1)
+          .join(':');
+      expect(limitOf('Max cpu time')).toBe(
+        `${isLong ? limits.cpuSecondsAlone : limits.cpuSeconds}:${limits.cpuSecondsAlone}`,
+      );
+      expect(limitOf('Max data size')).toBe(`${limits.dataBytes}:${limits.dataBytes}`);
+      expect(limitOf('Max open files')).toBe(`${limits.openFiles}:${limits.openFiles}`);
+      expect(limitOf('Max file size')).toBe('0:0');
+      expect(limitOf('Max core file size')).toBe('0:0');
+    }
+  },
+);

@@ -1,4 +1,6 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess, type ExecFileException } from 'node:child_process';
+import { existsSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import type { Log } from '../../base/log.ts';
 import type { SandboxLimits } from './limits.ts';
@@ -10,8 +12,6 @@ export interface Spawned {
   as: { uid?: number; gid?: number };
   pipe: Duplex;
   stderr: Readable;
-  /** Resolves when the limits of the operating system are on, or cannot be. */
-  limited: Promise<void>;
 }
 
 /**
@@ -21,6 +21,10 @@ export interface Spawned {
  */
 const UID_FIRST = 65_520;
 export const UID_COUNT = 14;
+/** Where `prlimit` is looked for. */
+const TOOLS = ['/usr/bin', '/bin', '/usr/local/bin'];
+/** Of the child; closed before anything else runs in it. */
+const PROGRAM_FD = 4;
 
 /** The user of an environment's processes: one of few, so two environments share one now and then. */
 export function slotOf(environmentId: number): number {
@@ -28,12 +32,25 @@ export function slotOf(environmentId: number): number {
 }
 
 let cannotDrop = false;
-let cannotLimit = false;
+let program: { path: string; fd: number | undefined } | undefined;
 
-/** Starts a child that waits for its program. Errors: through the child's `error` event. */
-export function spawnChild(slot: number, limits: SandboxLimits, log: Log): Spawned {
+export interface SpawnOptions {
+  /** {@link findPrlimit}. */
+  prlimit: string | undefined;
+  /** For a long sync: it may use the processor longer. */
+  isLong: boolean;
+}
+
+/**
+ * Starts a child that waits for its program. Errors: through the child's `error` event.
+ *
+ * One start, not two: a process is made by copying the table of our memory, and everything waits meanwhile, 7 ms for
+ * every 100 MB that we hold.
+ */
+export function spawnChild(slot: number, limits: SandboxLimits, { prlimit, isLong }: SpawnOptions): Spawned {
   const isRoot = process.getuid?.() === 0 && !cannotDrop;
   const as = isRoot ? { uid: UID_FIRST + slot, gid: UID_FIRST + slot } : {};
+  program ??= ownProgram();
   const flags = [
     '--permission',
     '--disallow-code-generation-from-strings',
@@ -43,19 +60,24 @@ export function spawnChild(slot: number, limits: SandboxLimits, log: Log): Spawn
     '--disable-sigusr1',
     `--max-old-space-size=${limits.heapMegabytes}`,
     '-e',
-    BOOT,
+    program.fd === undefined ? BOOT : `require('node:fs').closeSync(${PROGRAM_FD});${BOOT}`,
   ];
-  // The other user may not be allowed to walk to our Node; this link leads to the file itself.
-  const program = isRoot && process.platform === 'linux' ? '/proc/self/exe' : process.execPath;
-  const child = spawn(program, flags, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  const [command, args] =
+    prlimit === undefined ? [program.path, flags] : [prlimit, [...optionsOf(limits, isLong), program.path, ...flags]];
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...(program.fd === undefined ? [] : [program.fd])],
     // Nothing of ours; scripts count in UTC everywhere.
     env: { TZ: 'UTC' },
     cwd: '/',
     ...as,
   });
-  const pipe = child.stdio[3] as Duplex;
-  return { child, as, pipe, stderr: child.stderr as Readable, limited: limit(child, as, limits, log) };
+  return { child, as, pipe: child.stdio[3] as Duplex, stderr: child.stderr as Readable };
+}
+
+/** Another user may not be allowed to walk to our Node; through an open file it need not. */
+function ownProgram(): { path: string; fd: number | undefined } {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return { path: process.execPath, fd: undefined };
+  return { path: `/proc/self/fd/${PROGRAM_FD}`, fd: openSync('/proc/self/exe', 'r') };
 }
 
 /** A child that cannot change its user failed to start: further ones stay who we are. True when that was the reason. */
@@ -67,37 +89,49 @@ export function noteSpawnError(error: unknown, log: Log): boolean {
   return true;
 }
 
-/** Limits of the operating system, by `prlimit` of util-linux where it is. */
-async function limit(child: ChildProcess, as: Spawned['as'], limits: SandboxLimits, log: Log): Promise<void> {
-  if (process.platform !== 'linux' || cannotLimit || child.pid === undefined) return;
-  const { dataBytes, openFiles, cpuSeconds, cpuSecondsAlone } = limits;
-  await prlimit(
-    child.pid,
-    as,
-    [`--data=${dataBytes}`, '--core=0', '--fsize=0', `--nofile=${openFiles}`, `--cpu=${cpuSeconds}:${cpuSecondsAlone}`],
-    log,
-  );
+let found: Promise<string | undefined> | undefined;
+
+/** Path of `prlimit` of util-linux, when it may do what {@link spawnChild} asks of it; found out once. */
+export function findPrlimit(limits: SandboxLimits, log: Log): Promise<string | undefined> {
+  found ??= tryPrlimit(limits, log);
+  return found;
 }
 
-/** A long sync may use the processor longer. */
+async function tryPrlimit(limits: SandboxLimits, log: Log): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const path = TOOLS.map((folder) => join(folder, 'prlimit')).find((each) => existsSync(each));
+  if (path === undefined) {
+    log.info('no prlimit on this system: memory of functions outside of the heap is not limited');
+    return undefined;
+  }
+  const error = await runTool(path, [...optionsOf(limits, false), path, '--version']);
+  if (error === null) return path;
+  log.warn('limits of the operating system could not be set for functions', { code: String(error.code) });
+  return undefined;
+}
+
+/** A process that was started for any run gets a long sync. */
 export async function allowLong({ child, as }: Spawned, limits: SandboxLimits, log: Log): Promise<void> {
-  if (process.platform !== 'linux' || cannotLimit || child.pid === undefined) return;
-  await prlimit(child.pid, as, [`--cpu=${limits.cpuSecondsAlone}:${limits.cpuSecondsAlone}`], log);
+  const { pid } = child;
+  const path = await findPrlimit(limits, log);
+  if (pid === undefined || path === undefined) return;
+  const error = await runTool(path, ['--pid', String(pid), cpuOf(limits, true)], as);
+  if (error !== null && isAlive(pid))
+    log.warn('a long sync may not use the processor longer', { code: String(error.code) });
 }
 
-/** As the child's own user: root without CAP_SYS_RESOURCE, as in most containers, may not limit processes of others. */
-function prlimit(pid: number, as: Spawned['as'], options: string[], log: Log): Promise<void> {
-  const how = { env: { PATH: '/usr/bin:/bin:/usr/local/bin' }, cwd: '/', ...as };
+function optionsOf(limits: SandboxLimits, isLong: boolean): string[] {
+  return [`--data=${limits.dataBytes}`, '--core=0', '--fsize=0', `--nofile=${limits.openFiles}`, cpuOf(limits, isLong)];
+}
+
+function cpuOf({ cpuSeconds, cpuSecondsAlone }: SandboxLimits, isLong: boolean): string {
+  return `--cpu=${isLong ? cpuSecondsAlone : cpuSeconds}:${cpuSecondsAlone}`;
+}
+
+/** `as`: the child's own user; root without CAP_SYS_RESOURCE, as in most containers, may not limit processes of others. */
+function runTool(path: string, args: string[], as: Spawned['as'] = {}): Promise<ExecFileException | null> {
   return new Promise((resolve) => {
-    execFile('prlimit', ['--pid', String(pid), ...options], how, (error) => {
-      if (error?.code === 'ENOENT') {
-        if (!cannotLimit) log.info('no prlimit on this system: memory of functions outside of the heap is not limited');
-        cannotLimit = true;
-      } else if (error !== null && isAlive(pid)) {
-        log.warn('limits of the operating system could not be set for functions', { code: String(error.code) });
-      }
-      resolve();
-    });
+    execFile(path, args, { env: {}, cwd: '/', ...as }, resolve);
   });
 }
 
