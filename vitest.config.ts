@@ -21,7 +21,7 @@ export default defineConfig({
   test: {
     // One database server for all of them: the projects see what this one provides.
     globalSetup: ['test/support/global-setup.ts'],
-    maxWorkers: 3,
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // On a shared machine a process may get no turn for seconds: there a test has a second try, and is named.
     retry: process.env['TEST_RETRY'] === '1' ? 1 : 0,
