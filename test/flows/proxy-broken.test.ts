@@ -1,9 +1,18 @@
-/** Calls that end too early, on either side, or not at all. */
+/** Calls that end too early, on either side, or not at all, and answers that are none. */
 import { connect } from 'node:net';
 import type { Principal } from '../../src/base/route.ts';
 import { afterEach, describe, expect, it } from 'vitest';
-import { always, answer, until } from '../support/evil.ts';
-import { callHeaders, callProxy, handClock } from '../support/proxy.ts';
+import { always, answer, createEvil, until } from '../support/evil.ts';
+import {
+  aLive,
+  anIntegration,
+  aProvider,
+  callHeaders,
+  callProxy,
+  handClock,
+  startProxy,
+  TOKEN,
+} from '../support/proxy.ts';
 import { createOpenList, openCall, startProxyOverEvil } from '../support/proxy-evil.ts';
 
 const list = createOpenList();
@@ -227,5 +236,56 @@ describe('a caller that reads the head and no more', () => {
     });
     got.resume();
     await failed;
+  });
+});
+
+describe('a call without an answer', () => {
+  it('says so as the wire contract does: 500, Node’s code, the method', async () => {
+    const gone = await createEvil(() => undefined);
+    await gone.close();
+    const live = aLive(anIntegration(aProvider(`http://${gone.pair}`)));
+    const proxy = list.add(await startProxy({ allow: [gone.pair], live }));
+    const got = await callProxy(proxy.port, '/proxy/x', { method: 'PATCH', body: 'x' });
+    expect(got.status).toBe(500);
+    expect(got.json()).toEqual({ message: expect.any(String), code: 'ECONNREFUSED', status: 500, method: 'PATCH' });
+    expect(got.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(got.body.toString()).not.toContain(TOKEN);
+    expect(proxy.entries).toMatchObject([{ ok: false, summary: 'PATCH /x → ECONNREFUSED', detail: { status: 500 } }]);
+  });
+
+  const nonsense: [string, string][] = [
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['a header without a colon', 'HTTP/1.1 200 OK\r\nbroken header\r\nContent-Length: 2\r\n\r\nok'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    [
+      'length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    ],
+    ['a NUL in a header', 'HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\nok'],
+    ['a bare CR in a header', 'HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: x=1\r\nContent-Length: 2\r\n\r\nok'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'],
+    [
+      'a head without end',
+      `HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2000)}`,
+    ],
+    ['nothing', ''],
+  ];
+  it.each(nonsense)('because the provider sent %s', async (_name, bytes) => {
+    const { proxy } = await startProxyOverEvil(list, async (connection) => {
+      await connection.request();
+      await connection.send(bytes);
+      connection.end();
+    });
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([got.status, got.json()]).toMatchObject([500, { status: 500, method: 'GET' }]);
+    expect(got.headers['set-cookie']).toBeUndefined();
+    // The next call is not touched by it.
+    expect((await callProxy(proxy.port, '/proxy/x')).status).toBe(500);
+  });
+
+  it('because the provider answered with a status that does not exist', async () => {
+    const { proxy } = await startProxyOverEvil(list, always('HTTP/1.1 999 No\r\nContent-Length: 2\r\n\r\nno'));
+    const got = await callProxy(proxy.port, '/proxy/x');
+    expect([999, 500]).toContain(got.status);
   });
 });
