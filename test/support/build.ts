@@ -200,6 +200,16 @@ export async function aConnection(
   });
 }
 
+/** A connection to a provider that nothing is sent to, for tests that need a connection, but no call with it. */
+export async function aConnectionNowhere(
+  core: Pick<Core, 'node' | 'environment'>,
+  connectionId?: string,
+): Promise<{ integration: Integration; connection: Connection }> {
+  const integration = await anIntegration(core, NOWHERE);
+  const credential = { type: 'OAUTH2', access_token: 'token', raw: {} } as const;
+  return { integration, connection: await aConnection(core.node, integration, credential, { connectionId }) };
+}
+
 /** Keeps every line, with its fields, as text: for looking for secrets. */
 export function capturingLog(lines: string[]): Log {
   const at = (level: string) => (message: string, fields?: LogFields) => {

@@ -1,6 +1,6 @@
 /** Events that wait to be handled: what taking the next ones costs, counted by the database. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { aConnection, anIntegration, buildCore, NOWHERE, type Core } from '../../../test/support/build.ts';
+import { aConnectionNowhere, buildCore, type Core } from '../../../test/support/build.ts';
 import { costsOf, KNOWLEDGE } from '../../../test/support/query-cost.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { Connection } from '../connections/index.ts';
@@ -11,9 +11,7 @@ let connection: Connection;
 
 beforeAll(async () => {
   core = await buildCore();
-  const integration = await anIntegration(core, NOWHERE);
-  const credential = { type: 'OAUTH2', access_token: 'token', raw: {} } as const;
-  connection = await aConnection(core.node, integration, credential);
+  ({ connection } = await aConnectionNowhere(core));
 });
 afterAll(() => core?.close());
 

@@ -1,6 +1,6 @@
 /** The queue with much in it: what taking the next run costs, counted by the database. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { aConnection, anIntegration, buildCore, NOWHERE, type Core } from '../../../test/support/build.ts';
+import { aConnectionNowhere, buildCore, type Core } from '../../../test/support/build.ts';
 import { costOf, costsOf, KNOWLEDGE } from '../../../test/support/query-cost.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
 import type { Connection } from '../connections/index.ts';
@@ -14,9 +14,7 @@ let connection: Connection;
 
 beforeAll(async () => {
   core = await buildCore();
-  const integration = await anIntegration(core, NOWHERE);
-  const credential = { type: 'OAUTH2', access_token: 'token', raw: {} } as const;
-  connection = await aConnection(core.node, integration, credential, { connectionId: 'acme' });
+  ({ connection } = await aConnectionNowhere(core));
 });
 afterAll(() => core?.close());
 

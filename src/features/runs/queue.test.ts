@@ -1,12 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  aConnection,
-  anIntegration,
-  buildCore,
-  NOWHERE,
-  type Core,
-  type CoreNode,
-} from '../../../test/support/build.ts';
+import { aConnectionNowhere, buildCore, type Core, type CoreNode } from '../../../test/support/build.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { Connection } from '../connections/index.ts';
 import type { DeployedFunction } from '../functions/index.ts';
@@ -27,9 +20,7 @@ const stops: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   core = await buildCore();
   otherNode = await core.startNode();
-  integration = await anIntegration(core, NOWHERE);
-  const credential = { type: 'OAUTH2', access_token: 'token-of-acme', raw: {} } as const;
-  connection = await aConnection(core.node, integration, credential, { connectionId: 'acme' });
+  ({ integration, connection } = await aConnectionNowhere(core, 'acme'));
 });
 
 afterEach(async () => {
