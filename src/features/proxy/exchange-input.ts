@@ -2,13 +2,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LiveConnection } from '../credentials/index.ts';
 import type { CallLog } from './activity.ts';
-import type { Exchange } from './exchange.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyDeps } from './model.ts';
 import type { Dispatchable, Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
 import type { RetryGate } from './retry-gate.ts';
 import type { SingleUseWrites } from './single-use.ts';
+
+/** Looked at now and then; see {@link ExchangeDeps.watched}. */
+export interface Watched {
+  check(nowMs: number): void;
+}
 
 export interface ExchangeDeps extends ProxyDeps {
   limits: ProxyLimits;
@@ -17,7 +21,7 @@ export interface ExchangeDeps extends ProxyDeps {
   singleUse: SingleUseWrites;
   callLog: CallLog;
   /** Exchanges that may wait for their caller, or have a deadline. */
-  watched: Set<Exchange>;
+  watched: Set<Watched>;
 }
 
 export interface ExchangeInput {

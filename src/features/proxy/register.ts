@@ -7,7 +7,7 @@ import type { LiveConnection } from '../credentials/index.ts';
 import { integrationErrors } from '../integrations/index.ts';
 import { proxyErrors } from './errors.ts';
 import { createCallLog } from './activity.ts';
-import type { ExchangeDeps } from './exchange-input.ts';
+import type { ExchangeDeps, Watched } from './exchange-input.ts';
 import { Exchange } from './exchange.ts';
 import { CLAIM_SWEEP_INTERVAL_MS, PROXY_LIMITS, WATCH_INTERVAL_MS } from './limits.ts';
 import type { ProxyDeps } from './model.ts';
@@ -22,7 +22,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 /** Mounts `/proxy/*` (wire contract B.11). What it refuses before calling out goes to the error handler of `app`. */
 export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
   const limits = { ...PROXY_LIMITS, ...options.limits };
-  const watched = new Set<Exchange>();
+  const watched = new Set<Watched>();
   const deps: ExchangeDeps = {
     ...options,
     limits,

@@ -15,7 +15,7 @@ export interface ReplyEvents {
   onDrain(): void;
   /** The whole answer is written. */
   onWritten(): void;
-  /** The answer cannot be inflated. */
+  /** The rest of the answer does not come, or cannot be inflated. */
   onDamaged(code: string): void;
 }
 

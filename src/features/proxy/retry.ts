@@ -2,6 +2,7 @@
 import type { RetrySpec } from '../../../catalogue/_spec/index.ts';
 import type { UpstreamFailure } from '../../platform/upstream/index.ts';
 import { backoffMs, retryableCodes, retryDelayMs, type HeaderRecord } from '../../protocols/http.ts';
+import type { LiveConnection } from '../credentials/index.ts';
 import type { Call } from './read-call.ts';
 
 export interface Attempt {
@@ -14,6 +15,12 @@ export interface Attempt {
   hasIdempotencyKey: boolean;
   /** Longest wait a sleeping request is kept for. */
   waitMsMax: number;
+}
+
+/** True when the caller sent the header that makes this provider recognise a repetition. */
+export function hasIdempotencyKey(call: Call, live: LiveConnection): boolean {
+  const name = live.integration.provider.api.idempotencyHeader?.toLowerCase();
+  return name !== undefined && call.headers.has(name);
 }
 
 /** Methods whose repetition changes nothing. Source: RFC 9110 9.2.2. */

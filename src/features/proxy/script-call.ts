@@ -12,13 +12,14 @@ import { baseUrl } from '../../protocols/api-auth.ts';
 import { hopByHopHeaders, matchesStatus, retryDelayMs, validHeader, type HeaderRecord } from '../../protocols/http.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { recordCall } from './activity.ts';
+import { egressRefusal } from './egress-refusal.ts';
 import { readEndpoint } from './endpoint.ts';
 import { proxyErrors } from './errors.ts';
 import { PROXY_LIMITS, RETRIES_MAX } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
 import { createPreparer, type Dispatchable, type Preparer } from './prepare.ts';
 import type { Call } from './read-call.ts';
-import { saysLater, waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
+import { hasIdempotencyKey, saysLater, waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
 import { createRetryGate, type Repetition } from './retry-gate.ts';
 import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
 
@@ -159,12 +160,11 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
     let live = await liveOf(input, call);
     const isSingleUse = usesUpGrant(call, live);
     if (isSingleUse && live.connection.state === 'spent') throw proxyErrors.fail('connection_spent');
-    const idempotencyHeader = live.integration.provider.api.idempotencyHeader?.toLowerCase();
     const attempt: Attempt = {
       call,
       made: 0,
       replayable: !isSingleUse,
-      hasIdempotencyKey: idempotencyHeader !== undefined && call.headers.has(idempotencyHeader),
+      hasIdempotencyKey: hasIdempotencyKey(call, live),
       waitMsMax: limits.retryWaitMsMax,
     };
     let use = prepare(call, live);
@@ -217,7 +217,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
         const waitMs = waitAfterFailure(attempt, error);
         if (waitMs === undefined || input.signal?.aborted === true) {
           note(0, error.code);
-          throw failureOf(error, call);
+          throw egressRefusal(error, call) ?? scriptErrors.network(error);
         }
         await again(waitMs);
         continue;
@@ -356,13 +356,6 @@ function waitOf(
 /** Aborted: the next try finds the signal and gives up. */
 async function pause(clock: Clock, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
   await clock.sleep(waitMs, signal).catch(() => undefined); // aborted while waiting
-}
-
-function failureOf(failure: UpstreamFailure, call: Call): HawserError {
-  if (failure.kind !== 'egress_refused') return scriptErrors.network(failure);
-  const code = call.baseUrlOverride === undefined ? 'egress_refused' : 'base_url_override_not_allowed';
-  const message = failure.cause instanceof HawserError ? failure.cause.message : failure.message;
-  return proxyErrors.fail(code, { message, cause: failure });
 }
 
 function answerOf({ status, headers, body }: CallResponse): ProxyAnswer {
