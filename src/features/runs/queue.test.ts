@@ -1,3 +1,4 @@
+/** The queue of runs: lanes, leases, and how runs end, on two nodes. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aConnectionNowhere, buildCore, type Core, type CoreNode } from '../../../test/support/build.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -281,70 +282,5 @@ describe('ends', () => {
       { lane: 'again', code: 'script_internal_error', attempts: 2 },
       { lane: 'late', code: 'function_start_timeout', attempts: 0 },
     ]);
-  });
-});
-
-describe('the script object', () => {
-  it('answers state, metadata, nested actions and unknown methods', async () => {
-    scripts = new Scripts();
-    scripts.add(integration, 'action', 'inner', async ({ input }) => ({ got: input }));
-    let depth = 0;
-    const self = scripts.add(integration, 'action', 'self', async ({ host }) => {
-      depth += 1;
-      return host('triggerAction', ['generic', 'acme', 'self', null]);
-    });
-    const outer = scripts.add(integration, 'action', 'outer', async ({ host }) => {
-      const before = await host('getCheckpoint', []);
-      await host('saveCheckpoint', [{ page: 1 }]);
-      await host('saveCheckpoint', [{ page: 2 }]);
-      const after = await host('getCheckpoint', []);
-      await host('setMetadata', [{ a: 1, b: 2 }]);
-      await host('updateMetadata', [{ b: 3 }]);
-      const { metadata } = (await host('getConnection', [null, null, {}])) as { metadata: unknown };
-      const { unique_key: key } = (await host('getIntegration', [{}])) as { unique_key: string };
-      const inner = await host('triggerAction', ['generic', 'acme', 'inner', { x: 1 }]);
-      const errors: string[] = [];
-      for (const [method, args] of [
-        ['batchSave', [[], 'M']],
-        ['constructor', []],
-        ['saveCheckpoint', [{ deep: {} }]],
-        ['triggerAction', ['generic', 'nobody', 'inner', null]],
-        ['triggerAction', ['generic', 'acme', 'none', null]],
-        ['triggerSync', ['generic', 'acme', 'x', null]],
-        ['uncontrolledFetch', [{ url: 'http://127.0.0.1:1/' }]],
-        ['uncontrolledFetch', [{ url: 'file:///etc/passwd' }]],
-        ['tryAcquireLock', [{ key: '', ttlMs: 1 }]],
-      ] as const) {
-        await host(method, [...args]).catch((error: { code: string }) => void errors.push(error.code));
-      }
-      return { before, after, metadata, key, inner, errors };
-    });
-    const runs = await node();
-    const base = { environmentId: integration.environmentId, kind: 'action', trigger: 'cli', connection } as const;
-    const { result } = await runs.execute({ ...base, fn: outer });
-    expect(result).toEqual({
-      ok: true,
-      output: {
-        before: null,
-        after: { page: 2 },
-        metadata: { a: 1, b: 3 },
-        key: 'generic',
-        inner: { got: { x: 1 } },
-        errors: [
-          'unknown_script_method',
-          'unknown_script_method',
-          'invalid_checkpoint',
-          'unknown_connection',
-          'not_found',
-          'sync_control_unavailable',
-          'egress_refused',
-          'invalid_script_call',
-          'invalid_lock',
-        ],
-      },
-    });
-    const deep = await runs.execute({ ...base, fn: self });
-    expect(deep.result).toMatchObject({ ok: false, error: { code: 'run_depth_exceeded' } });
-    expect(depth).toBe(6);
   });
 });
