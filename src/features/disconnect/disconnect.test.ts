@@ -1,159 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ProviderSpec } from '../../../catalogue/_spec/index.ts';
-import {
-  aConnection,
-  anIntegration,
-  buildCore,
-  eventually,
-  type Core,
-  type CoreNode,
-} from '../../../test/support/build.ts';
-import { startTokenServer, type TokenServer, type Tokens } from '../../../test/support/token-server.ts';
-import { systemClock } from '../../platform/clock.ts';
-import type { Connection } from '../connections/index.ts';
-import type { Integration } from '../integrations/index.ts';
+/** Letting go of a grant: by a call, by RFC 7009, or where the provider knows neither. */
+import { describe, expect, it } from 'vitest';
+import { aConnection, anIntegration, eventually, type Core, type CoreNode } from '../../../test/support/build.ts';
+import { startTokenServer, type TokenServer } from '../../../test/support/token-server.ts';
+import { useDisconnectStage } from './disconnect.test-support.ts';
 
 let server: TokenServer;
 let core: Core;
 let other: CoreNode;
 let impatient: CoreNode;
-let killed: string | undefined;
-let serial = 0;
-
-/** A provider whose "let go" is a call with the customer's token. */
-const calling = (url: string): ProviderSpec => ({
-  name: 'calling',
-  displayName: 'Calling',
-  categories: ['other'],
-  authMode: 'OAUTH2',
-  docsUrl: 'https://example.com',
-  summary: 'For tests.',
-  oauth2: {
-    authorize: { url: `${url}/authorize` },
-    callback: { stateEcho: 'always' },
-    pkce: 'S256',
-    token: { url: `${url}/token` },
-  },
-  api: { baseUrl: url, auth: { in: 'header', name: 'Authorization', value: 'Bearer ${accessToken}' } },
-  disconnect: { kind: 'call', method: 'POST', url: `${url}/deauthorize` },
-  gotchas: [],
-  sources: ['https://example.com (read 2026-11)'],
-});
-
-beforeAll(async () => {
-  server = await startTokenServer();
-  core = await buildCore({
-    allow: [server.pair],
-    providers: [calling(server.url)],
-    killPoints: {
-      reach(name) {
-        if (name !== killed) return;
-        killed = undefined;
-        throw new Error(`killed at ${name}`);
-      },
-    },
+const { connectedTo, killAt, letGo, makeDue, nextSerial, outcomeOf, stored, task, told, viaCall, viaRevocation } =
+  useDisconnectStage((stage) => {
+    ({ server, core, other, impatient } = stage);
   });
-  other = await core.startNode();
-  // The caller's five seconds pass at once; everything else takes its time.
-  const sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(ms === 5_000 ? 1 : ms, signal);
-  impatient = await core.startNode({ clock: { ...systemClock, sleep } });
-});
-
-afterAll(async () => {
-  await core.close();
-  await server.close();
-});
-
-beforeEach(() => {
-  server.letGoStatus = 200;
-  server.letGoGate = undefined;
-  server.habit = 'rotate';
-  server.deauthorized.length = 0;
-  server.revocations.length = 0;
-  server.requests.length = 0;
-  killed = undefined;
-});
-
-interface Subject {
-  integration: Integration;
-  connection: Connection;
-  tokens: Tokens;
-}
-
-async function viaCall(): Promise<Integration> {
-  serial += 1;
-  return core.node.integrations.create(core.environment.id, {
-    provider: 'calling',
-    uniqueKey: `calling-${serial}`,
-    client: {
-      type: 'OAUTH2',
-      clientId: 'client-id',
-      clientSecret: 'client-secret-value',
-      scopes: [],
-      webhookSecret: undefined,
-    },
-  });
-}
-
-async function viaRevocation(revocation = true): Promise<Integration> {
-  serial += 1;
-  return anIntegration(core, server, { key: `generic-${serial}`, rotation: 'strict', revocation });
-}
-
-async function connectedTo(
-  integration: Integration,
-  connectionId = 'customer-1',
-  tokens = server.grant(),
-): Promise<Subject> {
-  const credential = { type: 'OAUTH2' as const, raw: {}, ...tokens };
-  const connection = await aConnection(core.node, integration, credential, { connectionId, expiresInMs: 3_600_000 });
-  return { integration, connection, tokens };
-}
-
-const letGo = ({ connection, integration }: Subject, node = core.node) =>
-  node.disconnect.connection(core.environment.id, connection, integration);
-
-const outcomeOf = ({ connection }: Subject) => core.node.disconnect.outcomeOf(core.environment.id, connection.id);
-
-async function task({ connection }: Subject) {
-  const rows = await core.db.query<{ sealed: Buffer | null; attempts: number; wait_ms: number; told: boolean }>(
-    `SELECT sealed, attempts, told, (extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000)::float8 AS wait_ms
-     FROM disconnect_task WHERE connection_id = $1`,
-    [connection.id],
-  );
-  return rows[0];
-}
-
-async function makeDue({ connection }: Subject): Promise<void> {
-  await core.db.query(`UPDATE disconnect_task SET next_attempt_at = clock_timestamp() WHERE connection_id = $1`, [
-    connection.id,
-  ]);
-}
-
-async function told({ connection }: Subject): Promise<unknown[]> {
-  const rows = await core.db.query<{ payload: Record<string, unknown> }>(
-    `SELECT payload FROM event WHERE connection_id = $1 AND type = 'connection.disconnected' ORDER BY id`,
-    [connection.id],
-  );
-  return rows.map(({ payload }) => payload['outcome']);
-}
-
-async function stored({ connection }: Subject) {
-  const [rows] = await core.db.query<{
-    state: string;
-    state_reason: string | null;
-    deleted: boolean;
-    secrets: number;
-    answers: number;
-  }>(
-    `SELECT state, state_reason, deleted_at IS NOT NULL AS deleted,
-       (SELECT count(*) FROM credential WHERE connection_id = n.id)::int AS secrets,
-       (SELECT count(*) FROM refresh_journal WHERE connection_id = n.id)::int AS answers
-     FROM connection n WHERE id = $1`,
-    [connection.id],
-  );
-  return rows;
-}
 
 describe('a provider with a call for it', () => {
   it('lets go, wipes, keeps a tombstone, and tells once', async () => {
@@ -239,7 +97,7 @@ describe('a provider with a call for it', () => {
 
   it('finds the token gone when it died between the provider and the commit', async () => {
     const subject = await connectedTo(await viaCall());
-    killed = 'L1';
+    killAt('L1');
     expect(await letGo(subject)).toEqual({ outcome: 'pending' });
     expect(server.deauthorized).toHaveLength(1);
     expect(await told(subject)).toEqual([]);
@@ -335,7 +193,7 @@ describe('a provider with RFC 7009', () => {
 
   it('counts an unreachable server as not yet', async () => {
     const gone = await startTokenServer();
-    serial += 1;
+    const serial = nextSerial();
     const integration = await anIntegration(
       core,
       { ...gone, tokenUrl: gone.tokenUrl, revokeUrl: gone.revokeUrl },
@@ -355,7 +213,7 @@ describe('a provider without a call', () => {
     ['private-api-bearer', 'unsupported'],
     ['unauthenticated', 'revoked'],
   ])('%s: wipes and says %s', async (provider, expected) => {
-    serial += 1;
+    const serial = nextSerial();
     const oauth = provider === 'checkbook';
     const integration = await core.node.integrations.create(core.environment.id, {
       provider,
@@ -377,60 +235,5 @@ describe('a provider without a call', () => {
     if (disconnect.kind === 'unsupported') expect(result.detail).toBe(disconnect.customerMustDo);
     expect(await stored(subject)).toMatchObject({ secrets: 0, deleted: true });
     expect(await told(subject)).toHaveLength(1);
-  });
-});
-
-describe('fault 26: a delete while a refresh runs', () => {
-  async function refreshingWhileDeleted(node: CoreNode) {
-    const subject = await connectedTo(await viaRevocation());
-    const gate = Promise.withResolvers<void>();
-    server.fault({ kind: 'held', gate: gate.promise });
-    const refreshing = node.credentials
-      .live(core.environment.id, subject.integration.uniqueKey, 'customer-1', { force: true })
-      .catch((error: unknown) => error);
-    await eventually(
-      () => server.requests.length,
-      (count) => count === 1,
-    );
-    return { subject, refreshing, answer: () => gate.resolve() };
-  }
-
-  it('writes nothing after the delete, revokes the token that came late, and tells nobody twice', async () => {
-    const { subject, refreshing, answer } = await refreshingWhileDeleted(other);
-    expect(await letGo(subject)).toMatchObject({ outcome: 'revoked' });
-    answer();
-    expect(await refreshing).toMatchObject({ code: 'unknown_connection' });
-    expect(await stored(subject)).toMatchObject({ state: 'disconnected', secrets: 0, answers: 1 });
-    server.revocations.length = 0;
-    await core.node.disconnect.sweep();
-    expect(server.revocations.map(({ hint }) => hint)).toEqual(['refresh_token', 'access_token']);
-    expect(server.revocations[0]?.token).not.toBe(subject.tokens.refresh_token);
-    expect(await stored(subject)).toMatchObject({ state: 'disconnected', secrets: 0, answers: 0 });
-    expect(await outcomeOf(subject)).toMatchObject({ outcome: 'revoked' });
-    expect(await task(subject)).toMatchObject({ sealed: null });
-    expect(await told(subject)).toEqual(['revoked']);
-  });
-
-  it('adds the late token to a task that still waits', async () => {
-    const { subject, refreshing, answer } = await refreshingWhileDeleted(other);
-    server.letGoStatus = 503;
-    expect(await letGo(subject)).toMatchObject({ outcome: 'pending' });
-    answer();
-    await refreshing;
-    server.letGoStatus = 200;
-    server.revocations.length = 0;
-    await core.node.disconnect.sweep();
-    expect(server.revocations).toHaveLength(4);
-    expect(await told(subject)).toEqual(['revoked']);
-    expect(await stored(subject)).toMatchObject({ answers: 0 });
-  });
-
-  it('refuses to start a refresh once the delete has begun', async () => {
-    const subject = await connectedTo(await viaRevocation());
-    await letGo(subject);
-    await expect(
-      other.credentials.live(core.environment.id, subject.integration.uniqueKey, 'customer-1', { force: true }),
-    ).rejects.toMatchObject({ code: 'unknown_connection' });
-    expect(server.requests).toHaveLength(0);
   });
 });
