@@ -4,23 +4,23 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Clock } from '../../base/clock.ts';
-import { HawserError, isHawserError } from '../../base/errors.ts';
+import { HawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import type { ProxyAnswer, ProxyCall } from '../../platform/sandbox/index.ts';
 import { UpstreamFailure, type CallResponse, type Upstream } from '../../platform/upstream/index.ts';
-import { baseUrl } from '../../protocols/api-auth.ts';
-import { hopByHopHeaders, matchesStatus, retryDelayMs, validHeader, type HeaderRecord } from '../../protocols/http.ts';
+import { hopByHopHeaders, retryDelayMs, type HeaderRecord } from '../../protocols/http.ts';
 import type { LiveConnection } from '../credentials/index.ts';
 import { recordCall } from './activity.ts';
 import { egressRefusal } from './egress-refusal.ts';
-import { readEndpoint } from './endpoint.ts';
 import { proxyErrors } from './errors.ts';
-import { PROXY_LIMITS, RETRIES_MAX } from './limits.ts';
+import { PROXY_LIMITS } from './limits.ts';
 import type { ProxyDeps, WriteClaim } from './model.ts';
-import { createPreparer, type Dispatchable, type Preparer } from './prepare.ts';
+import type { Dispatchable } from './prepare.ts';
 import type { Call } from './read-call.ts';
+import { readScriptCall } from './read-script-call.ts';
 import { hasIdempotencyKey, saysLater, waitAfterAnswer, waitAfterFailure, type Attempt } from './retry.ts';
 import { createRetryGate, type Repetition } from './retry-gate.ts';
+import { createScriptPreparer } from './script-preparer.ts';
 import { createSingleUseWrites, usesUpGrant } from './single-use.ts';
 
 export type ScriptCallDeps = Omit<ProxyDeps, 'upstream' | 'principalOf'> & { upstream: Pick<Upstream, 'call'> };
@@ -53,17 +53,6 @@ export interface ScriptCalls {
 /** Over one try. Slow report endpoints answer within a minute, large bodies take longer. */
 const TRY_TIMEOUT_MS = 300_000;
 const ANSWER_BYTES_MAX = 100 * 1024 ** 2;
-/** Providers in use at once have few origins; the list starts anew when it is full. */
-const PREPARERS_MAX = 500;
-
-/** Never taken from a script: they describe one hop, or us. */
-const neverForwarded: ReadonlySet<string> = new Set([
-  ...hopByHopHeaders,
-  'host',
-  'content-length',
-  'expect',
-  'user-agent',
-]);
 
 const scriptErrors = {
   network: (failure: UpstreamFailure): HawserError =>
@@ -75,42 +64,11 @@ const scriptErrors = {
 };
 
 export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
-  const { clock, credentials, connections, activity, upstream, log, integrations } = deps;
+  const { clock, credentials, connections, activity, upstream, log } = deps;
   const limits = { ...PROXY_LIMITS, ...deps.limits };
-  const preparer = createPreparer(deps);
-  const atOrigin = new Map<string, Preparer>();
+  const preparer = createScriptPreparer(deps);
   const singleUse = createSingleUseWrites(deps, limits);
   const retryGate = deps.retryGate ?? createRetryGate(clock);
-
-  /** Pages of a list are followed by whole addresses: the provider's own origin needs nobody's permission. */
-  function preparerAt(origins: readonly string[]): Preparer {
-    const key = origins.join(' ');
-    let known = atOrigin.get(key);
-    if (known === undefined) {
-      if (atOrigin.size >= PREPARERS_MAX) atOrigin.clear();
-      const allow = [...deps.baseUrlOverride.allow, ...origins];
-      known = createPreparer({ integrations, baseUrlOverride: { allow } });
-      atOrigin.set(key, known);
-    }
-    return known;
-  }
-
-  function prepare(call: Call, live: LiveConnection): Dispatchable {
-    const { baseUrlOverride: override, ...rest } = call;
-    const origin = override === undefined ? undefined : URL.parse(override)?.origin;
-    if (override === undefined || origin === undefined) return preparer.prepare(call, live);
-    const own = ownOrigins(live, integrations);
-    if (!own.includes(origin)) return preparer.prepare(call, live);
-    try {
-      const whole = `/${override.replace(/\/+$/, '')}${call.endpoint.path}`;
-      const endpoint = { ...call.endpoint, path: whole };
-      return preparer.prepare({ ...rest, endpoint, baseUrlOverride: undefined }, live);
-    } catch (error) {
-      // The same host, but not below the API's path: then it is an override like any other.
-      if (!isHawserError(error, 'invalid_endpoint')) throw error;
-      return preparerAt(own).prepare(call, live);
-    }
-  }
 
   async function liveOf(input: ScriptCallInput, call: Call): Promise<LiveConnection> {
     const { environmentId, candidate } = input;
@@ -154,7 +112,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
   }
 
   async function run(input: ScriptCallInput): Promise<ProxyAnswer> {
-    const { call, body } = readScriptCall(input);
+    const { call, body } = readScriptCall(input.call, input);
     const callerRetry = { at: input.call.retryHeader?.at, after: input.call.retryHeader?.after };
     const startedAtMs = clock.monotonicMs();
     let live = await liveOf(input, call);
@@ -167,7 +125,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
       hasIdempotencyKey: hasIdempotencyKey(call, live),
       waitMsMax: limits.retryWaitMsMax,
     };
-    let use = prepare(call, live);
+    let use = preparer.prepare(call, live);
     const claim: WriteClaim | undefined = isSingleUse ? await singleUse.claim(live) : undefined;
     let renewed = false;
     let repetition: Repetition | undefined;
@@ -195,7 +153,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
       attempt.made += 1;
       try {
         live = await liveOf(input, call);
-        use = prepare(call, live);
+        use = preparer.prepare(call, live);
       } catch (error) {
         repetition?.end();
         throw error;
@@ -232,7 +190,7 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
           renewed = true;
           live = fresh;
           input.onLive?.(live);
-          use = prepare(call, live);
+          use = preparer.prepare(call, live);
           continue;
         }
       }
@@ -246,91 +204,6 @@ export function createScriptCalls(deps: ScriptCallDeps): ScriptCalls {
   }
 
   return { call: run, settled: () => singleUse.settled() };
-}
-
-/** The provider's own origins: as the catalogue says, and where it is really called. */
-function ownOrigins(live: LiveConnection, integrations: ScriptCallDeps['integrations']): string[] {
-  const { integration, connection } = live;
-  try {
-    const own = baseUrl({
-      provider: integration.provider,
-      connectionConfig: connection.connectionConfig,
-      integrationConfig: integration.integrationConfig,
-    });
-    return [...new Set([own.origin, integrations.targetUrl(integration, own).origin])];
-  } catch (error) {
-    // No address of its own: then no origin is its own either.
-    if (isHawserError(error, 'missing_api_url')) return [];
-    throw error;
-  }
-}
-
-function readScriptCall(input: ScriptCallInput): { call: Call; body: Buffer | undefined } {
-  const given = input.call;
-  const body =
-    given.bodyText !== undefined
-      ? Buffer.from(given.bodyText, 'utf8')
-      : given.bodyBase64 !== undefined
-        ? Buffer.from(given.bodyBase64, 'base64')
-        : undefined;
-  const method = String(given.method ?? 'GET').toUpperCase();
-  if (!['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].includes(method)) {
-    throw proxyErrors.fail('invalid_endpoint', { message: `The method ${method.slice(0, 20)} is not known.` });
-  }
-  const call: Call = {
-    method,
-    integrationKey: given.providerConfigKey ?? input.integrationKey,
-    connectionId: given.connectionId ?? input.connectionId,
-    endpoint: readEndpoint(`/proxy/${encodeEndpoint(String(given.endpoint ?? '')).replace(/^\//, '')}`),
-    retries: Math.min(RETRIES_MAX, Math.max(0, Math.trunc(Number(given.retries ?? 0)) || 0)),
-    retryOn: statusesOf(given.retryOn),
-    decompress: false,
-    baseUrlOverride:
-      given.baseUrlOverride === undefined || given.baseUrlOverride === '' ? undefined : given.baseUrlOverride,
-    headers: readHeaders(given.headers ?? {}),
-    body: body === undefined ? undefined : { length: body.length },
-    fromBrowser: false,
-  };
-  return { call, body };
-}
-
-/** What HTTP clients do with a path before it goes out: blanks and letters of the world are escaped. */
-function encodeEndpoint(text: string): string {
-  const hash = text.indexOf('#');
-  const whole = (hash === -1 ? text : text.slice(0, hash)).toWellFormed();
-  return whole.replace(/[^\x21\x22\x24-\x7e]+/g, (part) => encodeURIComponent(part));
-}
-
-function readHeaders(given: Record<string, string>): Map<string, string> {
-  const headers = new Map<string, string>();
-  let bytes = 0;
-  for (const [key, raw] of Object.entries(given)) {
-    const name = key.toLowerCase();
-    const value = String(raw);
-    if (neverForwarded.has(name) || name.startsWith('x-forwarded-')) continue;
-    if (!validHeader(name, value)) {
-      const message = `The header ${name.slice(0, 100)} must hold visible characters, blanks and tabs only.`;
-      throw proxyErrors.fail('invalid_headers', { message });
-    }
-    bytes += name.length + value.length;
-    headers.set(name, value);
-  }
-  if (headers.size > PROXY_LIMITS.headersMax || bytes > PROXY_LIMITS.headerBytesMax) {
-    throw proxyErrors.fail('invalid_headers', {
-      message: `At most ${PROXY_LIMITS.headersMax} headers of ${PROXY_LIMITS.headerBytesMax} bytes in all.`,
-    });
-  }
-  return headers;
-}
-
-function statusesOf(given: (number | string)[] | undefined): number[] {
-  const entries = (given ?? []).map(String);
-  const statuses: number[] = [];
-  if (entries.length === 0) return statuses;
-  for (let status = 400; status < 600; status++) {
-    if (entries.some((entry) => matchesStatus(entry, status))) statuses.push(status);
-  }
-  return statuses;
 }
 
 function waitOf(
