@@ -197,6 +197,8 @@ export async function startBackupStage(): Promise<BackupStage> {
     open,
     async restored(file) {
       const target = await stage.emptyDatabase();
+      // Who copies this database later must be alone in it.
+      await target.db.close();
       const done = await cli({ DATABASE_URL: target.url, HAWSER_ENCRYPTION_KEY: key }, 'restore', file);
       if (done.code !== 0) throw new Error(done.stderr);
       return open(target.url);

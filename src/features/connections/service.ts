@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { errorText, type Log } from '../../base/log.ts';
+import { createTogether } from '../../base/together.ts';
 import { afterCommit, type Database, type Sql } from '../../platform/postgres/index.ts';
 import type { Vault } from '../environments/index.ts';
 import type { Connection, ConnectionState, EndUser } from './model.ts';
@@ -8,6 +9,8 @@ import {
   mergeConfig,
   selectById,
   selectByPublicId,
+  selectByPublicIds,
+  type PublicKey,
   selectOfIntegration,
   softDelete,
   updateMetadata,
@@ -151,6 +154,13 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
     };
   }
 
+  /** Its statement begins after each was asked: what was committed before is seen. */
+  const readTogether = createTogether(async (keys: readonly PublicKey[]) => {
+    const [first] = keys;
+    if (first === undefined || keys.length > 1) return selectByPublicIds(db, keys);
+    return [await selectByPublicId(db, first.environmentId, first.integrationId, first.connectionId)];
+  });
+
   const lookers = new Set<() => void>();
   function told(sql: Sql): void {
     for (const look of lookers) afterCommit(sql, look);
@@ -163,8 +173,10 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
 
   return {
     byId: (environmentId, id, sql = db) => selectById(sql, environmentId, id),
-    byPublicId: (environmentId, integrationId, connectionId, sql = db) =>
-      selectByPublicId(sql, environmentId, integrationId, connectionId),
+    byPublicId: (environmentId, integrationId, connectionId, sql) =>
+      sql === undefined
+        ? readTogether({ environmentId, integrationId, connectionId })
+        : selectByPublicId(sql, environmentId, integrationId, connectionId),
     ofIntegration: selectOfIntegration,
     list: (query) => selectListed(db, query),
     endUser: (environmentId, id) => selectEndUser(db, environmentId, id),

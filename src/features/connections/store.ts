@@ -73,6 +73,35 @@ export async function selectByPublicId(
   return rows[0] && toConnection(rows[0]);
 }
 
+export interface PublicKey {
+  environmentId: number;
+  integrationId: number;
+  connectionId: string;
+}
+
+/**
+ * The same of many, in their order. Each is one look into the index, whatever the database thinks of the table: that is
+ * what the limited subquery is for.
+ */
+export async function selectByPublicIds(sql: Sql, keys: readonly PublicKey[]): Promise<(Connection | undefined)[]> {
+  const rows = await sql.query<ConnectionRow & { at: number }>(
+    `SELECT k.at, c.* FROM unnest($1::int[], $2::int[], $3::text[])
+       WITH ORDINALITY k (environment_id, integration_id, connection_id, at), LATERAL (
+       SELECT ${COLUMNS} FROM connection
+       WHERE environment_id = k.environment_id AND integration_id = k.integration_id
+         AND connection_id = k.connection_id AND deleted_at IS NULL LIMIT 1) c`,
+    [
+      keys.map(({ environmentId }) => environmentId),
+      keys.map(({ integrationId }) => integrationId),
+      keys.map(({ connectionId }) => connectionId),
+    ],
+    'connections-by-public-id',
+  );
+  const found = new Array<Connection | undefined>(keys.length).fill(undefined);
+  for (const row of rows) found[row.at - 1] = toConnection(row);
+  return found;
+}
+
 export async function selectOfIntegration(
   sql: Sql,
   environmentId: number,
