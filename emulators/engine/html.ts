@@ -140,7 +140,7 @@ button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-v
 .scroll { overflow-x: auto; margin: 0 -1.5rem 1rem; padding: 0 1.5rem; }
 table { border-collapse: collapse; width: 100%; min-width: 38rem; font-size: .875rem; }
 td { white-space: nowrap; }
-td code { display: inline-block; max-width: 24rem; white-space: normal; vertical-align: top; }
+td code { display: inline-block; max-width: 24rem; white-space: normal; overflow-wrap: break-word; vertical-align: top; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td form { display: inline; }
@@ -152,5 +152,5 @@ section > form + form, section > form + details { margin-top: 1rem; }
 hr { border: 0; border-top: 1px solid var(--line); margin: 1.25rem 0; }
 dl.pairs { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0 0 1rem; font-size: .875rem; }
 dl.pairs dt { color: var(--soft); } dl.pairs dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-@media (max-width: 32rem) { main { margin-top: 1rem; } section, .card { padding: 1.125rem; } dl.pairs { grid-template-columns: 1fr; gap: 0; } dl.pairs dd { margin-bottom: .5rem; } }
+@media (max-width: 32rem) { main { margin-top: 1rem; } section, .card { padding: 1.125rem; } .scroll { margin-inline: -1.125rem; padding-inline: 1.125rem; } dl.pairs { grid-template-columns: 1fr; gap: 0; } dl.pairs dd { margin-bottom: .5rem; } }
 `;
