@@ -104,6 +104,13 @@ describe('starting', () => {
     expect((await readdir(dataDir)).toSorted()).toEqual(['hawser.lock', 'pg', 'postgres.json']);
     const { password } = await readJson(join(dataDir, 'postgres.json'));
     expect(await findProcesses((command) => command.includes(String(password)))).toEqual([]);
+    // One iteration is enough for what nobody can guess, and for that only.
+    expect(password).toMatch(/^[0-9a-f]{64}$/);
+    const [role] = await query<{ verifier: string }>(
+      url,
+      'SELECT rolpassword AS verifier FROM pg_authid WHERE rolname = current_user',
+    );
+    expect(role?.verifier).toMatch(/^SCRAM-SHA-256\$1:/);
     const wrong = new URL(url);
     wrong.password = 'wrong';
     await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow(/refused the user/);
