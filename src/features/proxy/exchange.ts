@@ -99,9 +99,9 @@ export class Exchange implements StreamSink, AnswerEvents, Watched {
     if (this.#body.isStreamed && this.#body.length === undefined) {
       this.#body.count(limits.requestBytesMax, () => this.#onTooLarge());
     }
-    const request = tryRequest(call.method, dispatchable, this.#body, limits, clock);
     this.#phase = 'sending';
     try {
+      const request = tryRequest(call.method, dispatchable, this.#body, limits, clock);
       this.#handle = upstream.stream(request, this);
     } catch (error) {
       void this.#claim?.failed(true);
