@@ -2,6 +2,7 @@
 import { isHawserError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import { errorText, type Log } from '../../base/log.ts';
+import { createStatistics } from '../../platform/postgres/index.ts';
 import {
   ATTEMPTS_MAX,
   CLAIM_MAX,
@@ -38,6 +39,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let working: Promise<unknown> | undefined;
   /** Taken up and not handled, because the database was away. */
   let stranded: DueEvent[] = [];
+  const foundMore = createStatistics(deps, 'inbound_event');
   let again = false;
 
   function wake(): void {
@@ -70,6 +72,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       count += due.length;
       await handle(due);
       if (due.length < CLAIM_MAX || state.stopping) return count;
+      foundMore();
     }
   }
 

@@ -6,6 +6,7 @@
  *   carry   one delivery: sign, send, store
  */
 import { errorText } from '../../base/log.ts';
+import { createStatistics } from '../../platform/postgres/index.ts';
 import { attempt, type Outcome } from './attempt.ts';
 import { fanOut } from './fan-out.ts';
 import type { SigningKeys } from './headers.ts';
@@ -53,6 +54,7 @@ export function createPump(deps: OutboundDeps): Pump {
   const working = new Set<Promise<void>>();
   const lanes = new Map<string, Lane>();
   const shift = (): number => deps.shiftMs?.() ?? 0;
+  const foundMore = createStatistics(deps, 'delivery');
   let running = 0;
   let stopped = false;
   let isCut = false;
@@ -166,6 +168,7 @@ export function createPump(deps: OutboundDeps): Pump {
     const claim = { environmentId: place.environmentId, endpointId: place.id, owner: deps.nodeId };
     const beginByMs = clock.monotonicMs() + Math.max(leaseMs / 2, leaseMs - ATTEMPT_TIMEOUT_MS - STOP_TIMEOUT_MS);
     const claimed = await claimDeliveries(db, { ...claim, leaseMs, limit: room, shiftMs: shift() });
+    if (claimed.length === room) foundMore();
     const lane = lanes.get(key) ?? new Lane(endpoint, keys);
     if (stopped || changes !== before) {
       putBack(lane, claimed);

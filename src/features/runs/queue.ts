@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { errorText, type Log } from '../../base/log.ts';
-import { isUniqueViolation, type Database, type Sql } from '../../platform/postgres/index.ts';
+import { createStatistics, isUniqueViolation, type Database, type Sql } from '../../platform/postgres/index.ts';
 import { KEEP_MS, type RunLimits } from './limits.ts';
 import { mayRepeat, type HeldRun } from './perform.ts';
 import {
@@ -60,6 +60,7 @@ export function createQueue(deps: QueueDeps): Queue {
   const cursors = new Map<number, string>();
   let lastEnvironment = 0;
   const state = { taking: false };
+  const foundMore = createStatistics(deps, 'run');
   let filling = false;
   let again = false;
   let cleanIn = 1;
@@ -111,6 +112,7 @@ export function createQueue(deps: QueueDeps): Queue {
       const answer = await claimFrom(environmentId, after, left);
       if (answer === undefined) continue;
       for (const row of answer.claimed) deps.begin(row);
+      if (answer.claimed.length === left) foundMore();
       left -= answer.claimed.length;
       cursors.set(environmentId, answer.lastLane ?? '');
       if (answer.lastLane === undefined) {

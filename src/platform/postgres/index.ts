@@ -9,6 +9,7 @@ export type { Database, Session, Sql } from './model.ts';
 export { errors as databaseErrors, isForeignKeyViolation, isUniqueViolation } from './errors.ts';
 export { afterCommit } from './after-commit.ts';
 export { packBytes } from './pack-bytes.ts';
+export { createStatistics } from './statistics.ts';
 export { openDatabase, type OpenOptions } from './open.ts';
 export { openCopyClient, type CopyClient } from './copy.ts';
 export { ensureHistory, LOCK_KEY, migrate, readMigrations, type MigrateOptions, type Migration } from './migrate.ts';
