@@ -52,11 +52,17 @@ async function setUp(spec: ProviderSpec): Promise<void> {
 }
 
 /** Connects, or connects again, as the one whom the provider knows by `name`. */
-async function connect(spec: ProviderSpec, id: string, name: string, more: Record<string, string> = {}): Promise<void> {
+async function connect(
+  spec: ProviderSpec,
+  id: string,
+  name: string,
+  more: Record<string, string> = {},
+  token = `token ${unique()}`,
+): Promise<void> {
   const credentials =
     spec.authMode === 'APP'
       ? { type: 'APP', app_id: '4711', installation_id: name }
-      : { type: 'OAUTH2', access_token: `token ${unique()}` };
+      : { type: 'OAUTH2', access_token: token };
   const field = fieldOf(spec);
   const config = { ...(spec.account !== undefined && { [spec.account.idFrom]: name }), [field]: name, ...more };
   await need(
@@ -390,5 +396,34 @@ describe('who is meant', () => {
     expect([await row('sibling'), await told('sibling')]).toEqual([ALIVE, []]);
     expect(await send(slack, revoked(team, { oauth: ['U7'] }))).toBe(200);
     expect(await row('sibling')).toEqual(OVER);
+  });
+
+  it('not the third, when two are ended before the provider tells of either', async () => {
+    const team = unique();
+    const person = { authed_user_id: 'U8' };
+    for (const id of ['first', 'second', 'third']) await connect(slack, id, team, person);
+    await letGo(slack, 'first');
+    await letGo(slack, 'second');
+    expect(await send(slack, revoked(team, { oauth: ['U8'] }))).toBe(200);
+    expect(await send(slack, revoked(team, { oauth: ['U8'] }))).toBe(200);
+    expect([await row('third'), await told('third')]).toEqual([ALIVE, []]);
+    expect(await send(slack, revoked(team, { oauth: ['U8'] }))).toBe(200);
+    expect(await row('third')).toEqual(OVER);
+  });
+
+  it.each([
+    ['with the same token', 'separate'],
+    ['of a shared grant', 'share'],
+  ])('the one that stays, when of two %s only one was ended: the provider was not asked', async (_what, policy) => {
+    const [team, token] = [unique(), `token ${unique()}`];
+    const person = { authed_user_id: 'U9' };
+    const custom = { emulated: 'true', webhookSecret: SECRET, account_policy: policy };
+    await need(app.api('PATCH', '/integrations/slack', { custom }));
+    await connect(slack, `${policy}-leaves`, team, person, token);
+    await connect(slack, `${policy}-stays`, team, person, token);
+    await letGo(slack, `${policy}-leaves`);
+    expect(await row(`${policy}-stays`)).toEqual(ALIVE);
+    expect(await send(slack, revoked(team, { oauth: ['U9'] }))).toBe(200);
+    expect(await row(`${policy}-stays`)).toEqual(OVER);
   });
 });

@@ -81,11 +81,13 @@ async function endByName(
   const { config, values } = names;
   const query = { environmentId, integrationId: integration.id, config, values };
   const ours = (await deps.disconnect.letGoOf(tx, query)).filter((gone) => isListed(names, gone));
-  const isEcho = ours.some(({ isEchoed }) => !isEchoed);
-  if (isEcho) await deps.disconnect.noteEchoes(tx, environmentId, ours.map(({ id }) => id)); // prettier-ignore
+  const awaited = ours.filter(({ isEchoed }) => !isEchoed).map(({ id }) => id);
+  // The others have an event of their own.
+  const echoed = names.echoesEach ? awaited.slice(0, 1) : awaited;
+  if (echoed.length > 0) await deps.disconnect.noteEchoes(tx, environmentId, echoed);
   const living = matched.filter((connection) => isNamed(names, connection));
   if (living.length === 0) return ours.length > 0 ? { forward: false, settled: true } : undefined;
-  if (names.echoesEach && isEcho) return { forward: false };
+  if (names.echoesEach && echoed.length > 0) return { forward: false };
   const { ended, spared } = await endGrants(
     deps,
     tx,

@@ -103,7 +103,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
       connectionId,
       sealed: await sealSecret(vault, { environmentId, connectionId }, secret),
       giveUpInMs: GIVE_UP_MS,
-      echoHashes: (await Promise.all(hashes)).filter((hash) => hash !== undefined),
+      echoHashes: grants.length === 0 ? null : (await Promise.all(hashes)).filter((hash) => hash !== undefined),
       ...task,
       // The app still has to hear of a disconnect that is under way.
       told: task.told && (waiting?.told ?? true),
@@ -118,7 +118,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     deps.killPoints.reach('L1');
     if (result.outcome !== 'retry') return finish(task, secret, result);
     if ((task.patience_ms ?? 0) <= 0) {
-      return finish(task, secret, { outcome: 'failed', detail: `Given up after 7 days. ${result.detail}` });
+      return finish(task, secret, { ...result, outcome: 'failed', detail: `Given up after 7 days. ${result.detail}` });
     }
     const waitMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(task.attempts - 1, 20));
     const spread = ((connectionId * 7_919 + task.attempts * 104_729) % 2_000) / 10_000 - 0.1;
@@ -135,43 +135,45 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
     environmentId: number,
     connectionId: number,
     secret: TaskSecret | undefined,
-  ): Promise<LetGo> {
+  ): Promise<LetGo & { isAsked: boolean }> {
     if (secret === undefined || secret.grants.length === 0) {
       const detail = secret?.isShared === true ? MEMBERS_DETAIL : 'There was no credential to revoke.';
-      return { outcome: 'revoked', detail };
+      return { outcome: 'revoked', detail, isAsked: false };
     }
     const integration = await deps.integrations.byId(environmentId, secret.integrationId);
-    if (integration === undefined) return { outcome: 'unsupported', detail: GONE_DETAIL };
+    if (integration === undefined) return { outcome: 'unsupported', detail: GONE_DETAIL, isAsked: false };
     const { disconnect } = integration.provider;
     const endsAll = 'ends' in disconnect && disconnect.ends === 'account';
     if (endsAll && (await connections.hasSibling(environmentId, connectionId))) {
-      return { outcome: 'revoked', detail: ACCOUNT_DETAIL };
+      return { outcome: 'revoked', detail: ACCOUNT_DETAIL, isAsked: false };
     }
     let result: LetGo = { outcome: 'revoked' };
+    let isAsked = false;
     for (const grant of secret.grants) {
       if (grant.type === 'OAUTH2' && (await credentials.findByToken(environmentId, grant.access_token)).length > 0) {
         result = { outcome: 'revoked', detail: SHARED_DETAIL };
         continue;
       }
+      isAsked = true;
       result = await letGo(deps, integration, secret.connectionConfig, grant);
-      if (result.outcome === 'retry') return result;
+      if (result.outcome === 'retry') break;
     }
-    return result;
+    return { ...result, isAsked };
   }
 
   /** The outcome, the wiped secret, the state and the event: one transaction. */
   async function finish(
     task: TaskRow,
     secret: TaskSecret | undefined,
-    result: DisconnectResult,
+    { outcome, detail, isAsked }: DisconnectResult & { isAsked: boolean },
   ): Promise<DisconnectResult> {
     const { environment_id: environmentId, connection_id: connectionId } = task;
-    const { outcome, detail } = result;
     const integration = secret && (await deps.integrations.byId(environmentId, secret.integrationId));
     const done = await db.transaction(async (tx) => {
       // Connection before task, as everybody locks them.
       await connections.lockGrant(tx, environmentId, connectionId);
-      if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail, sealed: task.sealed }))) return false;
+      if (!(await finishTask(tx, { environmentId, connectionId, outcome, detail, sealed: task.sealed, isAsked })))
+        return false;
       if (task.told) return true;
       await connections.setState(tx, { environmentId, id: connectionId, state: 'disconnected', reason: outcome });
       await connections.writeEvent(tx, {
@@ -193,7 +195,7 @@ export function createDisconnect(deps: DisconnectDeps): Disconnect {
         detail: { outcome, attempts: task.attempts },
       });
     }
-    return result;
+    return { outcome, detail };
   }
 
   /** Errors of one task do not stop the others: its lease ends and it is tried again. */

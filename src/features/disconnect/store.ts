@@ -33,7 +33,7 @@ export async function upsertTask(
     attempts: number;
     dueInMs: number;
     giveUpInMs: number;
-    /** Keyed hashes of the tokens; null: the provider tells nobody. */
+    /** Keyed hashes of the tokens, of which other kinds of grants have none; null: no echo is waited for. */
     echoHashes: Buffer[] | null;
   },
 ): Promise<TaskRow> {
@@ -44,7 +44,7 @@ export async function upsertTask(
      ON CONFLICT (environment_id, connection_id) DO UPDATE SET outcome = 'pending', sealed = excluded.sealed,
        told = excluded.told, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,
        give_up_at = excluded.give_up_at, finished_at = NULL,
-       echo_hashes = nullif(coalesce(t.echo_hashes, '{}') || coalesce(excluded.echo_hashes, '{}'), '{}')
+       echo_hashes = t.echo_hashes || excluded.echo_hashes
      RETURNING ${COLUMNS}`,
     [
       task.environmentId,
@@ -97,14 +97,16 @@ export async function finishTask(
     detail: string | undefined;
     /** As it was when the work began. */
     sealed: Buffer | null;
+    /** False: there is nothing that the provider could tell of. */
+    isAsked: boolean;
   },
 ): Promise<boolean> {
   const rows = await sql.query(
     `UPDATE disconnect_task SET outcome = $3, detail = $4, sealed = NULL, told = true, next_attempt_at = NULL,
-       finished_at = clock_timestamp()
+       finished_at = clock_timestamp(), echo_hashes = CASE WHEN $6 THEN echo_hashes END
      WHERE environment_id = $1 AND connection_id = $2 AND outcome = 'pending'
        AND sealed IS NOT DISTINCT FROM $5::bytea RETURNING 1`,
-    [task.environmentId, task.connectionId, task.outcome, task.detail ?? null, task.sealed],
+    [task.environmentId, task.connectionId, task.outcome, task.detail ?? null, task.sealed, task.isAsked],
   );
   return rows.length > 0;
 }
