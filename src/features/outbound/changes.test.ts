@@ -7,6 +7,7 @@ import { databaseErrors } from '../../platform/postgres/index.ts';
 import { hmacSignature } from '../../protocols/event-signing.ts';
 import type { Connection } from '../connections/index.ts';
 import type { Outbound, OutboundDeps } from './index.ts';
+import { UNSTORED_MAX } from './lane.ts';
 import { useStage, type Stage } from './outbound.test-support.ts';
 
 /** Other work may have the machine. */
@@ -185,6 +186,31 @@ describe('an endpoint that answers slowly', () => {
     free();
     await expect.poll(() => stage.states(), PATIENT).toEqual({ delivered: EVENTS });
     expect(stage.sink.got).toHaveLength(EVENTS);
+  });
+
+  it('has its turn when the slots that others took meanwhile are free again', async () => {
+    const { db } = stage.core.node;
+    const { promise: room, resolve: makeRoom } = Promise.withResolvers<void>();
+    const query: typeof db.query = async (text, values, name) => {
+      if (text.includes('INSERT INTO delivery_attempt')) await room;
+      return db.query(text, values, name);
+    };
+    const outbound = started({ db: { ...db, query }, limits: { pollMs: 20, slots: SLOTS } });
+    const { environmentId } = stage;
+    await outbound.endpoints.add(environmentId, { url: `${stage.sink.url}/`, kinds: ['sync'] });
+    for (const path of ['/b', '/c']) {
+      await outbound.endpoints.add(environmentId, { url: `${stage.other.url}${path}`, kinds: ['auth'] });
+    }
+    await stage.tellMany(connection, EVENTS);
+    // So many wait for the database that the rest of what was taken has to wait as well.
+    await expect.poll(() => stage.sink.got.length, PATIENT).toBe(UNSTORED_MAX);
+    stage.other.answer = () => new Promise((resolve) => held.push((status) => resolve({ status })));
+    await stage.tell('auth', { operation: 'override' }, connection);
+    await expect.poll(() => held.length, PATIENT).toBe(SLOTS);
+    makeRoom();
+    await expect.poll(() => stage.states(), PATIENT).toMatchObject({ delivered: UNSTORED_MAX });
+    free();
+    await expect.poll(() => stage.states(), PATIENT).toEqual({ delivered: EVENTS + SLOTS });
   });
 });
 

@@ -7,7 +7,7 @@ const AHEAD_MAX = 64;
 /** No more than this of bodies is taken ahead for one endpoint. */
 const AHEAD_BYTES_MAX = 1024 * 1024;
 /** Answered and not yet stored: what a kill would send twice. */
-const UNSTORED_MAX = 32;
+export const UNSTORED_MAX = 32;
 
 export interface Waiting extends ClaimedDelivery {
   /** Monotonic: after it the lease is too near its end to begin. */

@@ -129,6 +129,7 @@ export function createPump(deps: OutboundDeps): Pump {
   }
 
   async function fill(): Promise<number> {
+    runAll();
     const before = changes;
     let taken = 0;
     for (const endpoint of await selectDueEndpoints(db, shift())) {
@@ -249,9 +250,14 @@ export function createPump(deps: OutboundDeps): Pump {
     }
   }
 
+  /** Begins what waits: a lane that found every slot taken may have nothing under way whose end would run it again. */
+  function runAll(): void {
+    for (const [key, lane] of lanes) run(key, lane);
+  }
+
   /** Results are stored again: what was held back goes on. */
   function goOn(): void {
-    for (const [key, lane] of lanes) run(key, lane);
+    runAll();
     wake();
   }
 
