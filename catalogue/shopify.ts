@@ -69,6 +69,13 @@ const provider = {
         by: 'connectionConfig.subdomain',
         stripSuffix: '.myshopify.com',
       },
+      // Headers are not signed: what ends a connection names its shop in the body.
+      {
+        events: ['app/uninstalled'],
+        from: { paths: ['myshopify_domain'] },
+        by: 'connectionConfig.subdomain',
+        stripSuffix: '.myshopify.com',
+      },
     ],
     at: { in: { headers: ['x-shopify-triggered-at'] }, unit: 'date' },
     meanings: { 'app/uninstalled': 'deauthorized' },

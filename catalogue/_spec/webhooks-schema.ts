@@ -156,12 +156,15 @@ function checkMeanings(
     }
     if (rule.is !== 'deauthorized') continue;
     const rules = route === 'all' ? [] : route;
-    const by = (rules.find((one) => one.events?.includes(type)) ?? rules.find((one) => one.events === undefined))?.by;
+    const found = rules.find((one) => one.events?.includes(type)) ?? rules.find((one) => one.events === undefined);
+    const by = found?.by;
     if (by === 'token') continue;
     // Whoever holds the token may end it; an account id is known to many.
     if (by !== 'account' && by?.startsWith('connectionConfig.') !== true)
       report(where, 'an event that ends a connection names its token, its account or what its provider knows it by');
     if (proof.kind !== 'hmac') report(where, 'an event that ends a connection and names no token has to be signed');
+    if (found?.from.headers !== undefined)
+      report(where, 'an event that ends a connection names it in its body: headers are not signed');
   }
 }
 

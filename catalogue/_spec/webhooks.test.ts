@@ -63,6 +63,7 @@ describe('webhooks of a provider file', () => {
     ],
     ['an end that metadata names', { ...GOOD, route: [{ from: { paths: ['a'] }, by: 'metadata.a' }], meanings: { left: 'deauthorized' } }, /names its token, its account/], // prettier-ignore
     ['an end by account that nothing signs', { ...GOOD, verify: { kind: 'none' }, meanings: { left: 'deauthorized' } }, /has to be signed/], // prettier-ignore
+    ['an end that a header names', { ...GOOD, route: [{ from: { headers: ['x-a'] }, by: 'account' }], meanings: { left: 'deauthorized' } }, /headers are not signed/], // prettier-ignore
     ['a list of what is not declared', { ...GOOD, meanings: { left: { is: 'deauthorized', lists: [{ path: 'a', config: 'shop' }] } } }, /no connectionConfig field "shop"/], // prettier-ignore
     ['a time that is nowhere', { ...GOOD, at: { in: {}, unit: 'date' } }, /webhooks.at: names no place/],
     ['meanings without types', { ...GOOD, type: undefined }, /needs a type/],

@@ -365,6 +365,20 @@ describe('who is meant', () => {
     expect(await row('trust-a')).toEqual(OVER);
   });
 
+  it('at Shopify the shop in the body, which is signed, and not that in a header, which is not', async () => {
+    const shopify = spec('shopify');
+    const [mine, theirs] = [unique(), unique()];
+    await connect(shopify, 'shop-mine', mine);
+    await connect(shopify, 'shop-theirs', theirs);
+    const event = { type: 'app/uninstalled', id: unique(), about: mine, atMs: Date.now() };
+    const url = urlOf(shopify);
+    const { headers, body } = webhookOf(shopify.webhooks as WebhooksSpec, event, { secret: SECRET, url, atMs: 0 });
+    const forged = { ...headers, 'x-shopify-shop-domain': `${theirs}.myshopify.com` };
+    expect((await fetch(url, { method: 'POST', headers: forged, body })).status).toBe(200);
+    await handled();
+    expect([await row('shop-mine'), await row('shop-theirs')]).toEqual([OVER, ALIVE]);
+  });
+
   const revoked = (team: string, tokens: { bot?: string[]; oauth?: string[] }): EventFacts => ({
     type: 'tokens_revoked',
     id: unique(),
