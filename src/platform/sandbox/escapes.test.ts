@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { silentLog } from '../../base/log.ts';
 import { ESCAPES } from './escapes.test-support.ts';
 import { frameOf } from './frames.ts';
 import { limitsOf } from './limits.ts';
-import { findPrlimit, spawnChild } from './spawn.ts';
+import { findPrlimit, mayLimit, spawnChild } from './spawn.ts';
 import { aRun, testSandbox } from './sandbox.test-support.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'hawser-escape-'));
@@ -152,5 +152,24 @@ it.runIf(process.platform === 'linux')(
       expect(limitOf('Max file size')).toBe('0:0');
       expect(limitOf('Max core file size')).toBe('0:0');
     }
+  },
+);
+
+it.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
+  'abuse 36: where the user of a process may not have its limits, though we may, it is started without them',
+  async () => {
+    const limits = limitsOf();
+    const path = await findPrlimit(limits, silentLog);
+    if (path === undefined) return;
+    expect(await mayLimit(path, limits, silentLog)).toBe(true);
+    // A system under whose limit everybody is but root, who may raise it there.
+    const folder = mkdtempSync(join(tmpdir(), 'hawser-prlimit-'));
+    const tool = join(folder, 'prlimit');
+    const under = `${path} --cpu=${limits.cpuSeconds}:${limits.cpuSeconds}`;
+    writeFileSync(tool, `#!/bin/sh\n[ "$(/usr/bin/id -u)" = 0 ] || exec ${under} ${path} "$@"\nexec ${path} "$@"\n`);
+    chmodSync(tool, 0o755);
+    chmodSync(folder, 0o755);
+    expect(await mayLimit(tool, limits, silentLog)).toBe(false);
+    rmSync(folder, { recursive: true });
   },
 );

@@ -48,8 +48,7 @@ export interface SpawnOptions {
  * every 100 MB that we hold.
  */
 export function spawnChild(slot: number, limits: SandboxLimits, { prlimit, isLong }: SpawnOptions): Spawned {
-  const isRoot = process.getuid?.() === 0 && !cannotDrop;
-  const as = isRoot ? { uid: UID_FIRST + slot, gid: UID_FIRST + slot } : {};
+  const as = userOf(slot);
   program ??= ownProgram();
   const flags = [
     '--permission',
@@ -72,6 +71,11 @@ export function spawnChild(slot: number, limits: SandboxLimits, { prlimit, isLon
     ...as,
   });
   return { child, as, pipe: child.stdio[3] as Duplex, stderr: child.stderr as Readable };
+}
+
+function userOf(slot: number): Spawned['as'] {
+  const isRoot = process.getuid?.() === 0 && !cannotDrop;
+  return isRoot ? { uid: UID_FIRST + slot, gid: UID_FIRST + slot } : {};
 }
 
 /** Another user may not be allowed to walk to our Node; through an open file it need not. */
@@ -104,10 +108,16 @@ async function tryPrlimit(limits: SandboxLimits, log: Log): Promise<string | und
     log.info('no prlimit on this system: memory of functions outside of the heap is not limited');
     return undefined;
   }
-  const error = await runTool(path, [...optionsOf(limits, false), path, '--version']);
-  if (error === null) return path;
+  return (await mayLimit(path, limits, log)) ? path : undefined;
+}
+
+/** True when the user of our processes may have these limits: root may raise one that we were started under, it may not. */
+export async function mayLimit(path: string, limits: SandboxLimits, log: Log): Promise<boolean> {
+  const error = await runTool(path, [...optionsOf(limits, false), path, '--version'], userOf(0));
+  if (error === null) return true;
+  if (noteSpawnError(error, log)) return mayLimit(path, limits, log);
   log.warn('limits of the operating system could not be set for functions', { code: String(error.code) });
-  return undefined;
+  return false;
 }
 
 /** A process that was started for any run gets a long sync. */
@@ -128,10 +138,18 @@ function cpuOf({ cpuSeconds, cpuSecondsAlone }: SandboxLimits, isLong: boolean):
   return `--cpu=${isLong ? cpuSecondsAlone : cpuSeconds}:${cpuSecondsAlone}`;
 }
 
-/** `as`: the child's own user; root without CAP_SYS_RESOURCE, as in most containers, may not limit processes of others. */
-function runTool(path: string, args: string[], as: Spawned['as'] = {}): Promise<ExecFileException | null> {
+/**
+ * Resolves to what went wrong, or null. `as`: the child's own user; root without CAP_SYS_RESOURCE, as in most containers,
+ * may not limit processes of others.
+ */
+function runTool(path: string, args: string[], as: Spawned['as']): Promise<ExecFileException | null> {
   return new Promise((resolve) => {
-    execFile(path, args, { env: {}, cwd: '/', ...as }, resolve);
+    try {
+      execFile(path, args, { env: {}, cwd: '/', ...as }, resolve);
+    } catch (error) {
+      // Node throws some failures to start, such as a change of the user that is not allowed, and tells others.
+      resolve(error as ExecFileException);
+    }
   });
 }
 
