@@ -121,13 +121,20 @@ describe('a stored event', () => {
     const looked = async () =>
       (await app.db.query<{ looks: number; isTold: boolean }>('SELECT looks, is_told AS "isTold" FROM inbound_event WHERE uuid = $1', [uuid]))[0] as { looks: number; isTold: boolean }; // prettier-ignore
     // The worker looks beside us: how often, we only read.
-    for (let looks = 0; looks < 5;) {
-      const now = await looked();
-      expect(now.isTold).toBe(now.looks >= 3);
-      ({ looks } = now);
-      await app.db.query('UPDATE inbound_event SET due_at = statement_timestamp() WHERE uuid = $1', [uuid]);
-      await app.services.inbound.work();
-    }
+    const lookTwice = async (ageMs: number) => {
+      const before = (await looked()).looks;
+      for (let { looks } = await looked(); looks < before + 2; { looks } = await looked()) {
+        await app.db.query(
+          `UPDATE inbound_event SET due_at = statement_timestamp(),
+             received_at = statement_timestamp() - $2::float8 * interval '1 millisecond' WHERE uuid = $1`,
+          [uuid, ageMs],
+        );
+        await app.services.inbound.work();
+      }
+      return (await looked()).isTold;
+    };
+    expect(await lookTwice(0)).toBe(false);
+    expect(await lookTwice(10_000)).toBe(true);
     expect(forwards().filter(({ id }) => id === (JSON.parse(body) as { id: string }).id)).toHaveLength(1);
     expect(await stored(body)).toMatchObject([{ state: 'parked', reason: 'no_match' }]);
   });

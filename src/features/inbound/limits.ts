@@ -45,11 +45,8 @@ export const LOOK_WAITS_MS: readonly number[] = [1_000, 10_000, 60_000, 300_000,
 export const LOOK_WAIT_LAST_MS = 3_600_000;
 /** Three days of hours: after that only a new connection or a replay. */
 export const LOOKS_MAX = LOOK_WAITS_MS.length + 72;
-/**
- * From this look on, after some ten seconds, the app is told of an event that nobody matches; sooner, a connection may be
- * about to come. ADR 0005.
- */
-export const TELL_UNMATCHED_LOOK = 2;
+/** After this the app is told of an event that nobody matches; sooner, a connection may be about to come. ADR 0005. */
+export const TELL_UNMATCHED_MS = 10_000;
 
 /** How long the webhook URL before a rotation is good as well, unless asked otherwise; and at most. */
 export const URL_GRACE_HOURS = 24;

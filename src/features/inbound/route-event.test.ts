@@ -154,16 +154,43 @@ it('a kill may come between the first and the others', async () => {
   expect(await told()).toHaveLength(4);
 });
 
-it('those that nobody matches are parked by one statement, each with its own wait', async () => {
+/** Whose events name an account. */
+const naming = () => {
   const webhooks: WebhooksSpec = {
     verify: { kind: 'none' },
     route: [{ by: 'account', from: { paths: ['text'] } }],
     setup: '',
   };
-  const named = { ...integration, provider: { ...integration.provider, webhooks } };
-  const integrations = { byId: async () => named };
+  return { byId: async () => ({ ...integration, provider: { ...integration.provider, webhooks } }) };
+};
+
+it('those that nobody matches are told after ten seconds, however many other connections have come meanwhile', async () => {
+  const integrations = naming();
+  await route(['early'], { integrations }, 'nobody');
+  // Each connection that comes makes them due.
+  for (let times = 0; times < 4; times += 1) {
+    await core.db.query('UPDATE inbound_event SET due_at = statement_timestamp(), received_at = statement_timestamp()');
+    await route([], { integrations });
+  }
+  expect(await told()).toEqual([]);
+  const [event] = await core.db.query<{ isSoon: boolean }>(
+    `SELECT due_at - received_at <= interval '1 minute' AS "isSoon" FROM inbound_event`,
+  );
+  expect(event).toEqual({ isSoon: true });
+  await core.db.query(
+    "UPDATE inbound_event SET due_at = statement_timestamp(), received_at = statement_timestamp() - interval '10 s'",
+  );
+  await route([], { integrations });
+  expect(await told()).toEqual(['early to nobody']);
+});
+
+it('those that nobody matches are parked by one statement, each with its own wait', async () => {
+  const integrations = naming();
   await route(['old'], { integrations }, 'nobody');
-  await core.db.query('UPDATE inbound_event SET looks = $1, due_at = statement_timestamp()', [LOOKS_MAX]);
+  await core.db.query(
+    `UPDATE inbound_event SET looks = $1, due_at = statement_timestamp(), received_at = statement_timestamp() - interval '1 day'`,
+    [LOOKS_MAX],
+  );
   happened = [];
   await route(['new'], { integrations }, 'nobody');
   expect(happened).toEqual(['insert', 'park']);

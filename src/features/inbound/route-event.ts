@@ -10,7 +10,7 @@ import {
   LOOK_WAIT_LAST_MS,
   LOOK_WAITS_MS,
   LOOKS_MAX,
-  TELL_UNMATCHED_LOOK,
+  TELL_UNMATCHED_MS,
   TOLD_BYTES_MAX,
   TOLD_TOGETHER_MAX,
 } from './limits.ts';
@@ -247,11 +247,13 @@ async function waitOrTell(
   const { integration, spec } = scene;
   const isNamed = identifiers !== undefined && identifiers.values.length > 0;
   const canMatch = due.connectionId !== undefined || spec.route === 'all' || isNamed;
-  const isTime = !canMatch || due.looks >= TELL_UNMATCHED_LOOK;
+  const isTime = !canMatch || due.ageMs >= TELL_UNMATCHED_MS;
   const tells = !due.isTold && isTime && integration.forwardWebhooks && typeof forward === 'object' && forward !== null;
   if (tells) await tell(deps, scene, due, { payload: forward });
   if (!canMatch) return 0;
-  const waitMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;
+  const lookMs = due.looks < LOOKS_MAX ? (LOOK_WAITS_MS[due.looks] ?? LOOK_WAIT_LAST_MS) : undefined;
+  // Connections of others that come in quick succession use up looks, too.
+  const waitMs = isTime ? lookMs : Math.min(lookMs ?? Infinity, TELL_UNMATCHED_MS - due.ageMs);
   scene.unmatched.push({ event: due, waitMs, isTold: due.isTold || tells });
   return 'parked';
 }

@@ -21,6 +21,8 @@ export interface DueEvent {
   looks: number;
   isTold: boolean;
   receivedAt: Date;
+  /** Since it was received, when it was taken up. */
+  ageMs: number;
 }
 
 interface DueRow {
@@ -38,6 +40,7 @@ interface DueRow {
   looks: number;
   is_told: boolean;
   received_at: Date;
+  age_ms: number;
 }
 
 /** Takes up to `limit` due events, oldest first; no other node takes them before the lease is over. */
@@ -50,7 +53,8 @@ export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promis
        due_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
      FROM due WHERE e.environment_id = due.environment_id AND e.id = due.id
      RETURNING e.environment_id, e.id, e.uuid, e.integration_id, e.connection_id, e.trust, e.type, e.headers,
-       e.body_kind, e.body_sealed, e.attempts, e.looks, e.is_told, e.received_at`,
+       e.body_kind, e.body_sealed, e.attempts, e.looks, e.is_told, e.received_at,
+       (extract(epoch FROM statement_timestamp() - e.received_at) * 1000)::float8 AS age_ms`,
     [limit, leaseMs],
   );
   return rows
@@ -69,6 +73,7 @@ export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promis
       looks: row.looks,
       isTold: row.is_told,
       receivedAt: row.received_at,
+      ageMs: row.age_ms,
     }))
     .toSorted((one, other) => one.id - other.id);
 }
