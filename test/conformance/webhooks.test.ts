@@ -237,7 +237,8 @@ describe('the question by which a provider checks the URL', () => {
   const spec = (name: string) => catalogue.get(name) as ProviderSpec;
   const ask = async (name: string, query = '', method = 'GET') => {
     const response = await fetch(urlOf(spec(name)) + query, { method });
-    return { status: response.status, text: await response.text(), type: response.headers.get('content-type') };
+    const [type, allow] = ['content-type', 'allow'].map((header) => response.headers.get(header));
+    return { status: response.status, text: await response.text(), type, allow };
   };
 
   it('is answered: echoed, signed, or by being there', async () => {
@@ -260,7 +261,7 @@ describe('the question by which a provider checks the URL', () => {
     ['one that asks nothing', 'stripe', '?crc_token=1', 405],
     ['one that asks nothing', 'stripe', '', 405, 'HEAD'],
   ])('is refused with %s', async (_why, name, query, status, method) => {
-    expect((await ask(name, query, method)).status).toBe(status);
+    expect(await ask(name, query, method)).toMatchObject({ status, allow: status === 405 ? 'POST' : null });
   });
 
   it('lends nobody a signature: what is signed for whoever asks is no event', async () => {

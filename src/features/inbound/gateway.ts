@@ -141,6 +141,8 @@ function refuse(deps: GatewayDeps, thrown: unknown, request: FastifyRequest, rep
   }
   // Whoever sends again later has lost nothing.
   if (status === 503) void reply.header('retry-after', '1');
+  // RFC 9110 15.5.6
+  if (status === 405) void reply.header('allow', 'POST');
   void reply.headers(limited?.headers ?? {});
   if (status >= 500 && !error.retryable) return reply.code(status).send({ error: 'internal_error' });
   const isEnveloped = isHawserError(error, ...ENVELOPED);
