@@ -119,6 +119,20 @@ export async function refuseOldServer(client: ClientBase, url: string): Promise<
   );
 }
 
+/** A client of a pool. The pool forgets one that could not connect, and would leave its socket open. */
+export class PooledClient extends Client {
+  override connect(): Promise<Client>;
+  override connect(callback: ((error: Error) => void) | ((error: null, client: Client) => void)): void;
+  override connect(callback?: unknown): Promise<Client> | undefined {
+    if (callback === undefined) return super.connect();
+    super.connect((error: Error | null) => {
+      if (error !== null) cutSocket(this);
+      (callback as (error: Error | null) => void)(error);
+    });
+    return undefined;
+  }
+}
+
 /** Breaks a connection at once; whatever runs on it fails. */
 export function cutSocket(client: ClientBase): void {
   // Not in the types: the driver has no public way to drop a connection that hangs.

@@ -391,6 +391,15 @@ describe('opening', () => {
     expect(everything).not.toContain('hunter2');
   });
 
+  it('leaves no connection behind where a password is missing', async () => {
+    const proxy = await startProxy(test.url);
+    const url = new URL(proxy.url);
+    url.password = '';
+    expect((await openingError(url.href)).message).toMatch(/wants a password for the user/);
+    await expect.poll(proxy.open, { timeout: 10_000 }).toBe(0);
+    proxy.close();
+  });
+
   it('refuses a server that is too old', async () => {
     const old = await startFakeServer('130004');
     const error = await openingError(`postgres://x@127.0.0.1:${old.port}/x`);

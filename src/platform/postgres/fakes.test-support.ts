@@ -28,6 +28,8 @@ export async function startProxy(target: string, { refuseFirst = 0 } = {}) {
   return {
     url: url.href,
     connections: () => connections,
+    /** Sockets to the caller and to the server that nobody has closed. */
+    open: () => [...sockets].filter((socket) => !socket.destroyed).length,
     freeze() {
       frozen = true;
     },

@@ -2,7 +2,7 @@ import { Pool as DriverPool, type PoolClient } from 'pg';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Clock } from '../../base/clock.ts';
 import { beginWaiting, endWaiting } from './after-commit.ts';
-import { clientConfig, CONNECT_TIMEOUT_MS, cutSocket, refuseOldServer } from './client.ts';
+import { clientConfig, CONNECT_TIMEOUT_MS, cutSocket, PooledClient, refuseOldServer } from './client.ts';
 import { isConnectionLoss, translate } from './errors.ts';
 import type { Sql } from './model.ts';
 import { commit, run, serialSql } from './statement.ts';
@@ -45,6 +45,7 @@ export class Pool {
     this.#clock = options.clock;
     this.#pool = new DriverPool({
       ...clientConfig(options.url),
+      Client: PooledClient,
       max: options.size,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_CONNECTION_MS,
