@@ -15,6 +15,7 @@ const PATIENT = { timeout: 10_000, interval: 10 };
 /** Under way at a time in these tests. */
 const SLOTS = 2;
 const EVENTS = 40;
+const KEY_AWAY = new HawserError('key_service_unavailable', { status: 503, message: 'away', retryable: true });
 
 let stage: Stage;
 let connection: Connection;
@@ -243,13 +244,27 @@ describe('our own trouble', () => {
     expect(await stage.outbound.endpoints.get(stage.environmentId, endpoint.id)).toMatchObject({ failures: 1 });
   });
 
+  it('in one environment holds up no other: whose key is away does not stop those whose key is here', async () => {
+    const { environments } = stage.core.node;
+    // The environments have their turn in the order in which they were made.
+    const other = await environments.create({ name: 'other', isProduction: false });
+    const webhookSigningKeys: typeof environments.webhookSigningKeys = (id) =>
+      id === other.id ? environments.webhookSigningKeys(id) : Promise.reject(KEY_AWAY);
+    const outbound = started({ environments: { ...environments, webhookSigningKeys } });
+    await add();
+    await stage.tell('auth', { operation: 'override' }, connection);
+    const { endpoint } = await outbound.endpoints.add(other.id, { url: `${stage.other.url}/` });
+    await outbound.endpoints.test(other.id, endpoint.id);
+    await expect.poll(() => stage.states(), PATIENT).toEqual({ delivered: 1, pending: 1 });
+    expect([stage.sink.got.length, stage.other.got.length]).toEqual([0, 1]);
+  });
+
   it('puts no event aside: one whose key is away for a while is sent when it is back', async () => {
     const { environments } = stage.core.node;
-    const away = new HawserError('key_service_unavailable', { status: 503, message: 'away', retryable: true });
     let failures = 3;
     const open: typeof environments.vault.open = (place, sealed) => {
       if (place.table !== 'event' || (failures -= 1) < 0) return environments.vault.open(place, sealed);
-      return Promise.reject(away);
+      return Promise.reject(KEY_AWAY);
     };
     await add();
     const outbound = stage.newOutbound({ environments: { ...environments, vault: { ...environments.vault, open } } });
