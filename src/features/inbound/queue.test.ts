@@ -44,3 +44,18 @@ it.each(KNOWLEDGE)(
     expect(long).toBeLessThan(2_000);
   },
 );
+
+it('parked events are woken by a connection that comes or changes, and not by each token that is renewed', async () => {
+  const { id, environmentId, integrationId } = connection;
+  await core.db.query('TRUNCATE inbound_event');
+  await receive(1);
+  await core.db.query("UPDATE inbound_event SET state = 'parked', reason = 'no_match', due_at = NULL");
+  const heard: string[] = [];
+  const stop = await core.db.listen('hawser_inbound', (payload) => void heard.push(payload));
+  await core.db.query('UPDATE credential SET access_hash = $1 WHERE connection_id = $2', [Buffer.alloc(32, 7), id]);
+  await core.db.query("UPDATE connection SET metadata = '{}' WHERE id = $1", [id]);
+  await core.db.query("SELECT pg_notify('hawser_inbound', '0:0')");
+  await expect.poll(() => heard).toContain('0:0');
+  await stop();
+  expect(heard).toEqual([`${environmentId}:${integrationId}`, '0:0']);
+});
