@@ -128,10 +128,11 @@ export async function createEnvironments(deps: {
         for (const purpose of ['seal', 'lookup'] as const) {
           await insertDataKey(tx, await newDataKey(keyring, environment.id, purpose));
         }
+        // Not later: another node may use the environment as soon as it is there, and this one may be killed.
+        const sealed = await createVault(tx, reader).seal(signingKeyPlace(environment.id), randomSecret());
+        await updateSigningKey(tx, environment.id, sealed);
         return environment;
       });
-      const place = signingKeyPlace(created.id);
-      await updateSigningKey(db, created.id, await vault.seal(place, randomSecret()));
       environments = undefined;
       return created;
     },

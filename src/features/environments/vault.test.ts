@@ -58,6 +58,26 @@ function counting(on: Database): { db: Database; reads: () => number } {
   };
 }
 
+describe('a new environment', () => {
+  it('has its signing key from the moment others see it, also when its maker is killed then', async () => {
+    let isCommitted = false;
+    const dying: Database = {
+      ...db,
+      async transaction(run) {
+        const result = await db.transaction(run);
+        isCommitted = true;
+        return result;
+      },
+      query: (text, ...more) => (isCommitted ? Promise.reject(new Error('killed')) : db.query(text, ...more)),
+    };
+    const name = `new${rounds}`;
+    await (await start(dying)).create({ name, isProduction: false }).catch(() => undefined);
+    const survivor = await start(db);
+    const { id } = (await survivor.byName(name)) ?? { id: 0 };
+    expect(await survivor.webhookSigningKey(id)).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
 describe('vault', () => {
   it('reads the data keys once, and again for a value under a key it does not know: one reading for many', async () => {
     const seen = counting(db);

@@ -8,7 +8,7 @@ import {
   sealMany,
   type ManyContexts,
 } from '../../platform/keyring/index.ts';
-import type { Database } from '../../platform/postgres/index.ts';
+import type { Sql } from '../../platform/postgres/index.ts';
 import type { SealedColumnPlace, SealedPlace, Vault } from './model.ts';
 import { selectDataKeys } from './store.ts';
 import type { DataKeyReader, EnvironmentKeys } from './vault-keys.ts';
@@ -22,14 +22,14 @@ export interface KeyedVault extends Vault {
 }
 
 /** Opens and seals values with the environment's data keys, which stay in memory once unwrapped. */
-export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
+export function createVault(sql: Sql, reader: DataKeyReader): KeyedVault {
   const known = new Map<number, Promise<EnvironmentKeys>>();
   let reloading: Promise<unknown> = Promise.resolve();
 
   function keysOf(environmentId: number): Promise<EnvironmentKeys> {
     let keys = known.get(environmentId);
     if (keys === undefined) {
-      const loading = selectDataKeys(db, environmentId).then((rows) => reader.readAll(rows));
+      const loading = selectDataKeys(sql, environmentId).then((rows) => reader.readAll(rows));
       keys = loading;
       known.set(environmentId, loading);
       loading.catch(() => {
@@ -55,7 +55,7 @@ export function createVault(db: Database, reader: DataKeyReader): KeyedVault {
 
   async function reload(): Promise<void> {
     const used = [...known.keys()];
-    const rows = await selectDataKeys(db);
+    const rows = await selectDataKeys(sql);
     for (const environmentId of used) {
       const own = rows.filter((row) => row.environment_id === environmentId);
       if (own.length === 0) known.delete(environmentId);
