@@ -99,6 +99,29 @@ describe('the state', () => {
     expect(rows).toHaveLength(20);
   });
 
+  it('makes no connection at an integration that was deleted meanwhile', async () => {
+    const { body } = await app.api('GET', '/integrations/checkr-partner?include=credentials');
+    const key = 'checkr-deleted';
+    const { type, client_id, client_secret } = body.data.credentials;
+    const made = {
+      provider: body.data.provider,
+      unique_key: key,
+      credentials: { type, client_id, client_secret },
+      custom: { emulated: 'true' },
+    };
+    expect((await app.api('POST', '/integrations', made)).status).toBe(200);
+    const flow = await answeredFlow(app, { key });
+    expect((await app.api('DELETE', `/integrations/${key}`)).status).toBe(200);
+    const before = tokenRequests();
+    const answer = await followBack(app, flow.back, flow.cookie);
+    expect([answer.status, tokenRequests()]).toEqual([404, before]);
+    const rows = await app.db.query(
+      'SELECT 1 FROM connection c JOIN integration i ON i.id = c.integration_id WHERE i.unique_key = $1',
+      [key],
+    );
+    expect(rows).toEqual([]);
+  });
+
   it('abuse 9: one session makes one connection, also from two flows at once', async () => {
     const token = await sessionToken(app, 'checkr-partner');
     const one = await answeredFlow(app, { token });

@@ -17,7 +17,7 @@ export interface ConnectDeps {
   log: Log;
   environments: Pick<Environments, 'byId' | 'vault'>;
   providers: Pick<Providers, 'list'>;
-  integrations: Pick<IntegrationService, 'byKey' | 'byId' | 'list' | 'oauth2Of' | 'targetUrl'>;
+  integrations: Pick<IntegrationService, 'byKey' | 'byId' | 'holdLiving' | 'list' | 'oauth2Of' | 'targetUrl'>;
   connections: Pick<Connections, 'byId' | 'byPublicId' | 'list' | 'upsert' | 'writeEvent' | 'endUser'>;
   credentials: Pick<Credentials, 'write'>;
   accounts: Pick<Accounts, 'readiness' | 'admit' | 'takesPlace' | 'settle' | 'refused'>;

@@ -217,14 +217,17 @@ async function exchange(
 }
 
 async function openFlow(deps: ConnectDeps, flow: OAuthFlow): Promise<{ attempt: Attempt; used: boolean }> {
-  const [environment, integration, session] = await Promise.all([
+  const [environment, integration, isLiving, session] = await Promise.all([
     deps.environments.byId(flow.environmentId),
     deps.integrations.byId(flow.environmentId, flow.integrationId),
+    deps.integrations.holdLiving(deps.db, flow.environmentId, flow.integrationId),
     flow.connectSessionId === undefined
       ? undefined
       : selectSessionById(deps.db, flow.environmentId, flow.connectSessionId),
   ]);
-  if (environment === undefined || integration === undefined) throw errors.fail('unknown_provider_config');
+  if (environment === undefined || integration === undefined || !isLiving) {
+    throw errors.fail('unknown_provider_config');
+  }
   if (session === undefined) throw errors.fail('unknown_connect_session_token');
   const reconnect =
     flow.reconnectId === undefined ? undefined : await deps.connections.byId(flow.environmentId, flow.reconnectId);

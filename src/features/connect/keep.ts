@@ -3,6 +3,7 @@ import type { Accounts } from '../accounts/index.ts';
 import type { Connection, UpsertInput } from '../connections/index.ts';
 import type { Credential, GrantFacts } from '../credentials/index.ts';
 import type { ConnectDeps } from './deps.ts';
+import { errors } from './errors.ts';
 
 type Arrival = Parameters<Accounts['admit']>[1];
 type Admission = Awaited<ReturnType<Accounts['admit']>>;
@@ -17,10 +18,11 @@ export interface KeptConnection {
 
 /**
  * The way of every credential into the database, whoever brings it: policy, row, grant, event for the app.
- * Errors: `account_already_connected`, `account_changed` (the integration's policy about accounts).
+ * Errors: `unknown_provider_config` (the integration was deleted meanwhile), `account_already_connected`,
+ * `account_changed` (the integration's policy about accounts).
  */
 export async function keepConnection(
-  deps: Pick<ConnectDeps, 'accounts' | 'connections' | 'credentials' | 'events'>,
+  deps: Pick<ConnectDeps, 'integrations' | 'accounts' | 'connections' | 'credentials' | 'events'>,
   tx: Sql,
   input: {
     arrival: Arrival;
@@ -33,6 +35,10 @@ export async function keepConnection(
 ): Promise<KeptConnection> {
   const { arrival, credential, facts } = input;
   const { environmentId, integration, connectionId, accountId } = arrival;
+  // Its deletion lets go of the connections it finds: this one would be refreshed for ever, and nobody could end it.
+  if (!(await deps.integrations.holdLiving(tx, environmentId, integration.id))) {
+    throw errors.fail('unknown_provider_config');
+  }
   const admission = await deps.accounts.admit(tx, arrival);
   const { connection, operation } = await deps.connections.upsert(tx, {
     ...input.values(admission),

@@ -25,8 +25,8 @@ export interface Outcome {
  * The app's own checks run before, with the credential that is about to be stored.
  *
  * Errors: `connection_validation_failed` (one of them refused it), `unknown_connect_session_token` (the session was spent
- * meanwhile), `invalid_connection` (the connection to repair was deleted meanwhile), `account_already_connected` and
- * `account_changed` (the integration's policy about accounts).
+ * meanwhile), `unknown_provider_config` (the integration was deleted meanwhile), `invalid_connection` (so was the
+ * connection to repair), `account_already_connected` and `account_changed` (the integration's policy about accounts).
  */
 export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcome: Outcome): Promise<KeptConnection> {
   const { session, environment, integration, reconnect } = attempt;

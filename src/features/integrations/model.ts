@@ -42,6 +42,8 @@ export interface Integrations {
   peek(environmentId: number, uniqueKey: string): Integration | undefined;
   byKey(environmentId: number, uniqueKey: string): Promise<Integration | undefined>;
   byId(environmentId: number, id: number): Promise<Integration | undefined>;
+  /** False when it is deleted; otherwise nobody deletes it before `tx` ends. */
+  holdLiving(tx: Sql, environmentId: number, id: number): Promise<boolean>;
   list(environmentId: number): Promise<Integration[]>;
   create(environmentId: number, input: IntegrationInput): Promise<Integration>;
   update(

@@ -14,7 +14,9 @@ import { integrationErrors } from './errors.ts';
 import type { ClientCredentials, Integration, IntegrationInput, Integrations } from './model.ts';
 import {
   countConnections,
+  holdLiving,
   insertIntegration,
+  lockByKey,
   markDeleted,
   selectAll,
   selectById,
@@ -53,13 +55,18 @@ export async function createIntegrations(deps: {
   const { db, vault, providers } = deps;
   const known = new LRUCache<string, Integration>({ max: CACHED_MAX, ttl: CACHE_TTL_MS });
   const endpoints = createEndpoints(deps);
+  /** Rises with every change: what was read before one is not kept after it. */
+  let changes = 0;
+  const forget = (): void => {
+    changes += 1;
+    known.clear();
+  };
 
   await db.listen('hawser_changed', (payload) => {
-    if (payload.startsWith('integration:')) known.clear();
+    if (payload.startsWith('integration:')) forget();
   });
-  db.onListenState((healthy) => {
-    if (!healthy) known.clear();
-  });
+  // Also when it is back: nobody told of what was changed meanwhile.
+  db.onListenState(forget);
 
   async function open(row: IntegrationRow): Promise<Integration | undefined> {
     const provider = providers.get(row.provider);
@@ -88,9 +95,10 @@ export async function createIntegrations(deps: {
   async function byKey(environmentId: number, uniqueKey: string): Promise<Integration | undefined> {
     const hit = peek(environmentId, uniqueKey);
     if (hit !== undefined) return hit;
+    const before = changes;
     const row = await selectByKey(db, environmentId, uniqueKey);
     const integration = row && (await open(row));
-    if (integration !== undefined) known.set(`${environmentId}:${uniqueKey}`, integration);
+    if (integration !== undefined && before === changes) known.set(`${environmentId}:${uniqueKey}`, integration);
     return integration;
   }
 
@@ -121,6 +129,7 @@ export async function createIntegrations(deps: {
       const row = await selectById(db, environmentId, id);
       return row && open(row);
     },
+    holdLiving,
     async list(environmentId) {
       const opened = await Promise.all((await selectAll(db, environmentId)).map(open));
       return opened.filter((integration) => integration !== undefined);
@@ -140,22 +149,17 @@ export async function createIntegrations(deps: {
       return (await open(row)) as Integration;
     },
     async update(environmentId, uniqueKey, input) {
-      const old = await selectByKey(db, environmentId, uniqueKey);
-      const before = old && (await open(old));
-      if (old === undefined || before === undefined) throw integrationErrors.fail('not_found');
-      const merged: IntegrationInput = {
-        provider: before.provider.name,
-        uniqueKey: input.uniqueKey ?? before.uniqueKey,
-        displayName: input.displayName ?? before.displayName,
-        client: input.client ?? before.client,
-        integrationConfig: input.integrationConfig ?? before.integrationConfig,
-        custom: input.custom ?? before.custom,
-        forwardWebhooks: input.forwardWebhooks ?? before.forwardWebhooks,
-      };
-      checkInput(before.provider, merged.client, merged.integrationConfig ?? {});
-      checkCustom(merged.custom);
+      // Also opens the environment's keys: the transaction is not to wait for another connection.
+      const found = await selectByKey(db, environmentId, uniqueKey);
+      if (found === undefined || (await open(found)) === undefined) throw integrationErrors.fail('not_found');
       try {
         const row = await db.transaction(async (tx) => {
+          const old = await lockByKey(tx, environmentId, uniqueKey);
+          const before = old && (await open(old));
+          if (before === undefined) throw integrationErrors.fail('not_found');
+          const merged = mergedInput(before, input);
+          checkInput(before.provider, merged.client, merged.integrationConfig ?? {});
+          checkCustom(merged.custom);
           if (merged.uniqueKey !== before.uniqueKey && (await countConnections(tx, environmentId, before.id)) > 0) {
             throw invalid('unique_key', 'The key cannot change while the integration has connections.');
           }
@@ -166,7 +170,7 @@ export async function createIntegrations(deps: {
           // Empty text takes it away; what does not speak of it leaves it.
           return sealClient(tx, updated, merged.client, (secret ?? before.webhookSecret) || undefined);
         });
-        known.clear();
+        forget();
         endpoints.forget();
         return (await open(row)) as Integration;
       } catch (error) {
@@ -180,11 +184,26 @@ export async function createIntegrations(deps: {
       const integration = row && (await open(row));
       if (integration === undefined) throw integrationErrors.fail('not_found');
       await db.transaction(async (tx) => {
+        // Whoever connects at this moment is done before, and let go of, or finds it gone.
+        if ((await lockByKey(tx, environmentId, uniqueKey)) === undefined) throw integrationErrors.fail('not_found');
         await beforeDelete?.(tx, integration);
         await markDeleted(tx, environmentId, integration.id);
       });
-      known.clear();
+      forget();
     },
+  };
+}
+
+/** The integration as it shall be: what is not given stays. */
+function mergedInput(before: Integration, input: Partial<Omit<IntegrationInput, 'provider'>>): IntegrationInput {
+  return {
+    provider: before.provider.name,
+    uniqueKey: input.uniqueKey ?? before.uniqueKey,
+    displayName: input.displayName ?? before.displayName,
+    client: input.client ?? before.client,
+    integrationConfig: input.integrationConfig ?? before.integrationConfig,
+    custom: input.custom ?? before.custom,
+    forwardWebhooks: input.forwardWebhooks ?? before.forwardWebhooks,
   };
 }
 

@@ -31,6 +31,28 @@ export async function selectByKey(
   return rows[0];
 }
 
+/** Until the transaction ends nobody else changes it, deletes it or connects to it. */
+export async function lockByKey(
+  sql: Sql,
+  environmentId: number,
+  uniqueKey: string,
+): Promise<IntegrationRow | undefined> {
+  const rows = await sql.query<IntegrationRow>(
+    `SELECT ${COLUMNS} FROM integration WHERE environment_id = $1 AND unique_key = $2 AND deleted_at IS NULL FOR UPDATE`,
+    [environmentId, uniqueKey],
+  );
+  return rows[0];
+}
+
+/** False when it is deleted; otherwise it stays until the transaction ends. */
+export async function holdLiving(sql: Sql, environmentId: number, id: number): Promise<boolean> {
+  const rows = await sql.query(
+    'SELECT 1 FROM integration WHERE environment_id = $1 AND id = $2 AND deleted_at IS NULL FOR KEY SHARE',
+    [environmentId, id],
+  );
+  return rows.length > 0;
+}
+
 /** Deleted ones too: a connection that is being let go still needs its integration. */
 export async function selectById(sql: Sql, environmentId: number, id: number): Promise<IntegrationRow | undefined> {
   const rows = await sql.query<IntegrationRow>(
