@@ -289,4 +289,21 @@ describe('many calls that are refused at the same moment', () => {
     }
     expect(answers).toEqual(Array.from({ length: calls }, () => 200));
   });
+
+  it('fault 13: become fewer by refusals only: another status that the caller wants repeated is none', async () => {
+    const said: (boolean | undefined)[] = [];
+    const enter = () => {
+      let isOver = false;
+      const end = (refused?: boolean): void => {
+        if (!isOver) said.push(refused);
+        isOver = true;
+      };
+      return Promise.resolve({ end });
+    };
+    const missing = answer(404, 'not yet');
+    const { script } = recording(missing, missing, answer(429, 'no'), missing, ok);
+    const call = { headers: { retries: '5', 'retry-on': '404' } };
+    const { got } = await callUnderClock(script, call, { deps: { retryGate: { enter } } });
+    expect([got.status, said]).toEqual([200, [false, true, false, false]]);
+  });
 });

@@ -24,6 +24,7 @@ import { proxyErrors } from './errors.ts';
 import type { ExchangeDeps, ExchangeInput, Watched } from './exchange-input.ts';
 import type { WriteClaim } from './model.ts';
 import { Reply } from './reply.ts';
+import { saysLater } from './retry.ts';
 import { Tries } from './tries.ts';
 import { tryRequest } from './try-request.ts';
 
@@ -138,7 +139,7 @@ export class Exchange implements StreamSink, AnswerEvents, Watched {
     if (status === 401) this.#tries.reportUnauthorized();
     const waitMs = this.#tries.waitAfterAnswer(status, headers);
     if (waitMs !== undefined) {
-      void this.#repeatAfter(waitMs);
+      void this.#repeatAfter(waitMs, saysLater(status));
       return false;
     }
     this.#relay();
@@ -169,7 +170,7 @@ export class Exchange implements StreamSink, AnswerEvents, Watched {
     }
     const waitMs = this.#tries.waitAfterFailure(failure);
     if (waitMs === undefined) this.#fail(failure);
-    else void this.#repeatAfter(waitMs);
+    else void this.#repeatAfter(waitMs, true);
   }
 
   // — the answer stands, or there is another try —
@@ -195,13 +196,13 @@ export class Exchange implements StreamSink, AnswerEvents, Watched {
     this.#phase = 'waiting';
     this.#abandon();
     if (isRenewed) this.#dispatch();
-    else await this.#repeatAfter(waitMs);
+    else await this.#repeatAfter(waitMs, saysLater(status));
   }
 
-  async #repeatAfter(waitMs: number): Promise<void> {
+  async #repeatAfter(waitMs: number, refused: boolean): Promise<void> {
     this.#phase = 'waiting';
     try {
-      await this.#tries.again(waitMs);
+      await this.#tries.again(waitMs, refused);
       if (this.#phase === 'waiting') this.#dispatch();
     } catch (error) {
       this.#refuse(error);

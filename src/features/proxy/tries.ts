@@ -81,12 +81,12 @@ export class Tries implements Attempt {
 
   /**
    * Resolves when the next try may go out, with the credential of that moment, or soon after {@link end}.
-   * Errors: those of the credential and of preparing the call.
+   * `refused`: as for {@link settle}. Errors: those of the credential and of preparing the call.
    */
-  async again(waitMs: number): Promise<void> {
+  async again(waitMs: number, refused: boolean): Promise<void> {
     const { clock, credentials, retryGate } = this.#deps;
     this.made += 1;
-    this.settle(true);
+    this.settle(refused);
     this.#repetition = undefined;
     const { signal } = (this.#wait = new AbortController());
     try {
