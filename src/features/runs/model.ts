@@ -74,7 +74,10 @@ export interface RunRequest {
   retries?: number;
   /** The same key within 24 h names the same run; `request` is what was asked, to refuse another question. */
   idempotency?: { key: string; request: string };
-  /** True: resolves to undefined while another run of the lane is queued or running. */
+  /**
+   * True: resolves to undefined while another run of the lane is queued or running, unless that one is being cancelled.
+   * Who asks for the same lane at the same moment must be kept apart by a lock of the caller's.
+   */
   unlessActive?: boolean;
 }
 

@@ -93,7 +93,11 @@ export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Pro
   else {
     try {
       result = await runScript(deps, task, held, scene, redactor);
-      if (result.ok) deps.hooks.get(task.row.kind)?.checkOutput?.(scene.context, result.output);
+      if (result.ok) {
+        const hooks = deps.hooks.get(task.row.kind);
+        hooks?.checkOutput?.(scene.context, result.output);
+        await hooks?.completing?.(scene.context);
+      }
     } catch (error) {
       result = { ok: false, error: failureOf(deps, error) };
     }
@@ -279,7 +283,7 @@ async function settleOnce(
     // The commit of an earlier try may have come through although nobody heard of it.
     const now = await selectSealed(sql, row.environment_id, row.id);
     if (now?.lease_epoch === held.epoch && now.finished_at !== null) {
-      return { finished_at: now.finished_at, counts: now.counts };
+      return { finished_at: now.finished_at, cancel_requested: now.cancel_requested, counts: now.counts };
     }
     throw runErrors.fail('run_superseded');
   };

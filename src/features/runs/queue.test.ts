@@ -155,6 +155,24 @@ describe('leases', () => {
     expect((await other.checkpoints.get(core.db, place))?.data).toEqual({ by: 'other' });
   });
 
+  it('that ran out unnoticed end the first try, also where the same node takes the work up again', async () => {
+    scripts = new Scripts();
+    const ends: string[] = [];
+    let tries = 0;
+    const fn = scripts.add(integration, 'sync', 'twice', async ({ signal }) => {
+      tries += 1;
+      if (tries > 1) return null;
+      return systemClock.sleep(60_000, signal).finally(() => ends.push('first'));
+    });
+    const runs = await node({ limits: { beatMs: 60_000, sweepMs: 100 } });
+    await enqueue(runs, request(fn));
+    start(runs);
+    await expect.poll(() => tries, soon).toBe(1);
+    await core.db.query("UPDATE run SET lease_until = now() - interval '1 second'");
+    await expect.poll(states, soon).toEqual({ succeeded: 1 });
+    await expect.poll(() => ends, { timeout: 2_000 }).toEqual(['first']);
+  });
+
   it('are kept by a node that is merely slow', async () => {
     scripts = new Scripts();
     let tries = 0;
@@ -192,6 +210,26 @@ describe('leases', () => {
       message: expect.stringContaining('5 servers'),
     });
     expect(told).toEqual(['function_runtime_crashed']);
+  });
+
+  it('of a call that somebody waited for are told to nobody whom its end would not have been told', async () => {
+    scripts = new Scripts();
+    const fn = scripts.add(integration, 'action', 'asked', async () => null);
+    const told: (string | undefined)[] = [];
+    const runs = await node({ limits: { sweepMs: 100 } });
+    runs.register('action', {
+      prepare: async () => ({}),
+      tells: (run) => run.lane !== undefined,
+      finished: async (_tx, { run }) => void told.push(run.lane),
+    });
+    await enqueue(runs, ...['now', 'later'].map((lane) => request(fn, { kind: 'action', lane })));
+    await core.db.query(
+      `UPDATE run SET state = 'running', attempts = 1, lease_owner = 'gone', lease_epoch = 1,
+         lease_until = now() - interval '1 second', lane = nullif(lane, 'now')`,
+    );
+    start(runs);
+    await expect.poll(states, soon).toEqual({ failed: 2 });
+    expect(told).toEqual(['later']);
   });
 
   it('of an action are given up: it may have paid', async () => {

@@ -27,7 +27,7 @@ import {
   type RunRow,
 } from './store.ts';
 import { selectLogs } from './store-state.ts';
-import { endLocked, markCancelled } from './store-queue.ts';
+import { endLocked, isLaneActive, markCancelled } from './store-queue.ts';
 import { createTogether } from '../../base/together.ts';
 import { createVariables } from './variables.ts';
 
@@ -84,6 +84,12 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
       own.abort.abort();
     };
     if (stopping) own.reason = 'stopping';
+    // Its lease had run out unnoticed, and this node has taken it up again itself.
+    const earlier = held.get(key);
+    if (earlier !== undefined) {
+      earlier.reason ??= 'lost';
+      earlier.abort.abort();
+    }
     held.set(key, own);
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -198,8 +204,8 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
 
   /** Tells the hooks of a kind that a run ended without them. What of it is gone already needs no telling. */
   async function ended(tx: Sql, row: RunRow, error: { code: string; message: string }, cancelled: boolean) {
-    const finished = hooks.get(row.kind)?.finished;
-    if (finished === undefined || row.connection_id === null) return;
+    const { finished, tells } = hooks.get(row.kind) ?? {};
+    if (finished === undefined || row.connection_id === null || tells?.(toRun(row)) === false) return;
     const [fn, connection, integration] = await Promise.all([
       deps.functions.byId(row.environment_id, row.function_id),
       deps.connections.byId(row.environment_id, row.connection_id),
@@ -223,6 +229,8 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
     variables,
     checkpoints,
     async enqueue(tx, request) {
+      const { environmentId, lane } = request;
+      if (request.unlessActive === true && (await isLaneActive(tx, environmentId, lane))) return undefined;
       const found = await insertOrFind(tx, await newRun(request));
       if (found === undefined) return undefined;
       if (found.isNew) await notifyQueued(tx);

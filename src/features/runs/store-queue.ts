@@ -71,6 +71,17 @@ export async function claimRuns(
   };
 }
 
+/** True while a run of the lane waits or runs; one that is being cancelled does not count. Not prepared, as above. */
+export async function isLaneActive(sql: Sql, environmentId: number, lane: string): Promise<boolean> {
+  const rows = await sql.query<{ active: boolean }>(
+    `SELECT EXISTS (SELECT FROM run WHERE environment_id = $1 AND lane = $2 AND state = 'queued')
+       OR EXISTS (SELECT FROM run WHERE environment_id = $1 AND lane = $2 AND state = 'running'
+                  AND NOT cancel_requested) AS active`,
+    [environmentId, lane],
+  );
+  return rows[0]?.active === true;
+}
+
 export interface Held {
   environmentId: number;
   id: number;

@@ -205,6 +205,8 @@ export interface Ending {
 /** What an ended run has come to. */
 export interface Ended {
   finished_at: Date;
+  /** Meanwhile, maybe: whoever asked counts on the run having had no effect. */
+  cancel_requested: boolean;
   counts: Run['counts'];
 }
 
@@ -214,7 +216,7 @@ export async function endRun(sql: Sql, end: Ending): Promise<Ended | undefined> 
     `UPDATE run SET state = $5, output_sealed = $6, error = $7, lease_owner = NULL, lease_until = NULL,
        finished_at = clock_timestamp()
      WHERE environment_id = $1 AND id = $2 AND lease_owner = $3 AND lease_epoch = $4 AND state = 'running'
-     RETURNING finished_at, counts`,
+     RETURNING finished_at, cancel_requested, counts`,
     [end.environmentId, end.id, end.owner, end.epoch, end.state, end.outputSealed, jsonOf(end.error)],
     'run-end',
   );
@@ -230,7 +232,7 @@ export async function endRuns(sql: Sql, ends: readonly Ending[]): Promise<(Ended
        e (environment_id, id, epoch, state, output_sealed, error)
      WHERE r.environment_id = e.environment_id AND r.id = e.id AND r.lease_epoch = e.epoch AND r.lease_owner = $7
        AND r.state = 'running'
-     RETURNING r.environment_id, r.id, r.finished_at, r.counts`,
+     RETURNING r.environment_id, r.id, r.finished_at, r.cancel_requested, r.counts`,
     [
       ends.map((end) => end.environmentId),
       ends.map((end) => end.id),

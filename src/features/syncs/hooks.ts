@@ -47,8 +47,11 @@ export function syncHooks(deps: Deps): RunHooks {
 
     /** The older `trackDeletes` of a definition: a run that lists everything deletes what it did not see. */
     async completing(context) {
-      if (!context.fn.definition.trackDeletes) return;
+      const { trackDeletes, syncType } = context.fn.definition;
+      if (!trackDeletes) return;
       const sync = await syncOf(deps, context);
+      // It was asked for what is new since then: what it did not see may well be there.
+      if (syncType === 'incremental' && sync.lastSuccessAt !== undefined) return;
       for (const model of context.fn.definition.models) {
         await deleteUnseen(deps, context, sync, model, context.run.id);
       }
@@ -67,7 +70,8 @@ export function syncHooks(deps: Deps): RunHooks {
         environmentId: run.environmentId,
         id: before.id,
         outcome,
-        succeededAt: result.ok ? run.startedAt : undefined,
+        // A reset cancels what runs: where that had got to must stay forgotten, even if it ended well just then.
+        succeededAt: result.ok && !run.cancelRequested ? run.startedAt : undefined,
         durationMs: run.durationMs,
         counts: run.counts,
       });
