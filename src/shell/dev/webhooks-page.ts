@@ -35,22 +35,26 @@ export interface WebhooksPanel {
   isBusy: boolean;
 }
 
-/** Empty before the first webhook. */
+/** Empty before the first webhook and the first event to the app. */
 export function renderWebhooks(panel: WebhooksPanel): string {
   if (panel.received.length === 0 && panel.deliveries.length === 0) return '';
+  return `${renderReceived(panel)}${renderDeliveries(panel)}`;
+}
+
+function renderReceived({ received, playUrl }: WebhooksPanel): string {
+  if (received.length === 0) return '';
   const e = escapeHtml;
-  const rows = panel.received.map((one) => {
+  const rows = received.map((one) => {
     const state = one.reason === undefined ? one.state : `${one.state} (${one.reason})`;
     return `<tr><td>${time(one.at)}</td><td><code>${e(one.type ?? '')}</code></td><td><code>${e(one.integrationKey)}</code></td><td>${e(one.trust)}</td><td class="${tone(one.state)}">${e(state)}</td><td>${one.matched}</td></tr>`;
   });
-  const more =
-    panel.playUrl === undefined ? '' : `<a href="${e(panel.playUrl)}">Make something happen at the provider</a> · `;
+  const more = playUrl === undefined ? '' : `<a href="${e(playUrl)}">Make something happen at the provider</a> · `;
   return `<h2 id="webhooks">Webhooks of the provider</h2>
 <table><thead><tr><th scope="col">At</th><th scope="col">Event</th><th scope="col">Integration</th><th scope="col">Proven by</th><th scope="col">State</th><th scope="col">Connections</th></tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table>
 <p class="lead">${more}<code>npm run hawser -- inbound list</code></p>
-${renderDeliveries(panel)}`;
+`;
 }
 
 function renderDeliveries({ deliveries, hasEndpoint }: WebhooksPanel): string {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { systemClock } from '../../platform/clock.ts';
 import type { Services } from '../node.ts';
+import { renderWebhooks } from './webhooks-page.ts';
 import { readWebhooks } from './webhooks.ts';
 
 const NOW_MS = Date.parse('2026-11-22T12:00:00Z');
@@ -23,4 +24,18 @@ it.each([
   const delivery = { occurredAt: new Date(NOW_MS - ageMs), state: 'pending', attempts };
   const panel = await readWebhooks(having(delivery, { state }), { environmentId: 1, playUrl: undefined });
   expect(panel).toMatchObject({ isBusy, hasEndpoint: true });
+});
+
+it('shows what there is: events to the app also before the first webhook, and no heading over nothing', () => {
+  const panel = { received: [], deliveries: [], hasEndpoint: true, playUrl: undefined, isBusy: false };
+  expect(renderWebhooks(panel)).toBe('');
+  const at = new Date(NOW_MS);
+  const delivery = { id: 7, at, kind: 'auth', url: 'http://app.test/', state: 'delivered', attempts: 1, result: '200' };
+  const told = renderWebhooks({ ...panel, deliveries: [delivery] });
+  expect(told).toContain('id="deliveries"');
+  expect(told).not.toContain('id="webhooks"');
+  const webhook = { at, integrationKey: 'k', type: 'x', trust: 'none', state: 'routed', reason: undefined, matched: 1 };
+  const received = renderWebhooks({ ...panel, received: [webhook] });
+  expect(received).toContain('id="webhooks"');
+  expect(received).not.toContain('id="deliveries"');
 });
