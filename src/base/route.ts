@@ -65,6 +65,8 @@ export interface RouteReply {
   /** Location of a 302. */
   redirect?: string;
   headers?: Record<string, string | string[]>;
+  /** The token or password of a public route did not fit, though the status does not say so (401 does): a guess. */
+  isWrongSecret?: boolean;
 }
 
 type Schema = z.ZodType | undefined;

@@ -115,15 +115,20 @@ describe('abuse 39: guesses', () => {
     expect(lookUps).toBe(0);
   });
 
-  it('abuse 39: tokens in the query of browser routes: 60 a minute', async () => {
+  it('abuse 39: tokens in the query of browser routes: 60 a minute, also when the answer is a way back', async () => {
     const statuses = [];
+    const back = `&return_to=${encodeURIComponent(`${app.url}/connect-ui/`)}`;
     for (let index = 0; index < 70; index += 1) {
       const token = `nango_connect_session_${randomUUID().replaceAll('-', '').repeat(2)}`;
-      const response = await fetch(`${app.url}/oauth/connect/x?connect_session_token=${token}`, { redirect: 'manual' });
+      const query = `connect_session_token=${token}${index % 2 === 0 ? '' : back}`;
+      const response = await fetch(`${app.url}/oauth/connect/x?${query}`, { redirect: 'manual' });
       statuses.push(response.status);
       await response.arrayBuffer();
     }
-    expect(statuses).toEqual([...Array<number>(60).fill(401), ...Array<number>(10).fill(429)]);
+    expect(statuses).toEqual([
+      ...Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? 401 : 302)),
+      ...Array<number>(10).fill(429),
+    ]);
   });
 
   it('abuse 39: a key that is revoked stops at once, and the same wrong key is not looked up again and again', async () => {

@@ -98,7 +98,7 @@ export function learnedValues(provider: ProviderSpec, metadata: Record<string, s
   for (const [name, value] of Object.entries(metadata)) {
     if (!allowed.has(name)) continue;
     const field = provider.connectionConfig?.[name];
-    const wrong = field === undefined ? undefined : checkField(field, value);
+    const wrong = value.includes('\0') ? 'It holds a NUL character.' : field && checkField(field, value);
     if (wrong !== undefined) {
       throw errors.fail('url_param_err', { message: `The answer of the provider is not usable: ${wrong}` });
     }

@@ -64,7 +64,11 @@ export function mountRoutes(app: FastifyInstance, routes: readonly Route[], deps
         watchReader(deadlines, limits, reply);
         done(null, payload);
       },
-      handler: async (request, reply) => send(reply, await route.handle(toRouteRequest(request))),
+      handler: async (request, reply) => {
+        const answer = await route.handle(toRouteRequest(request));
+        if (answer.isWrongSecret === true) guesses.browserFailed(callerAddress(request));
+        return send(reply, answer);
+      },
       errorHandler: (error, request, reply) => {
         if (route.html !== true) return sendError(log, request, reply, error);
         const own = toHawserError(error);

@@ -55,7 +55,11 @@ export function startOAuthRoute(deps: ConnectDeps, assets: Assets, sockets: Sock
         }
         if (returnTo !== undefined) {
           const location = withResult(returnTo, { provider_config_key: key, status: 'error', error: errorType });
-          return { redirect: location, headers: { 'cache-control': 'no-store' } };
+          return {
+            redirect: location,
+            headers: { 'cache-control': 'no-store' },
+            isWrongSecret: error.status === 401,
+          };
         }
         if (!request.headers.accept?.includes('text/html')) {
           const { code, message, errors: issues } = error;
