@@ -7,7 +7,7 @@ import { useDisconnectStage } from './disconnect.test-support.ts';
 let server: TokenServer;
 let core: Core;
 let other: CoreNode;
-const { connectedTo, letGo, outcomeOf, stored, task, told, viaRevocation } = useDisconnectStage((stage) => {
+const { connectedTo, letGo, makeDue, outcomeOf, stored, task, told, viaRevocation } = useDisconnectStage((stage) => {
   ({ server, core, other } = stage);
 });
 
@@ -54,6 +54,25 @@ describe('fault 26: a delete while a refresh runs', () => {
     expect(server.revocations).toHaveLength(4);
     expect(await told(subject)).toEqual(['revoked']);
     expect(await stored(subject)).toMatchObject({ answers: 0 });
+  });
+
+  it('with a task that cannot be opened holds up nobody else', async () => {
+    const { subject, refreshing, answer } = await refreshingWhileDeleted(other);
+    const waiting = await connectedTo(await viaRevocation());
+    server.letGoStatus = 503;
+    await letGo(subject);
+    await letGo(waiting);
+    answer();
+    await refreshing;
+    await core.db.query(`UPDATE disconnect_task SET sealed = sealed || '\\x00'::bytea WHERE connection_id = $1`, [
+      subject.connection.id,
+    ]);
+    await makeDue(waiting);
+    server.letGoStatus = 200;
+    await core.node.disconnect.sweep();
+    expect(await told(waiting)).toEqual(['revoked']);
+    expect(await stored(subject)).toMatchObject({ answers: 1 });
+    await core.db.query('DELETE FROM refresh_journal WHERE connection_id = $1', [subject.connection.id]);
   });
 
   it('refuses to start a refresh once the delete has begun', async () => {
