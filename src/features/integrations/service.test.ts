@@ -111,3 +111,17 @@ describe('two changes at once', () => {
     });
   });
 });
+
+describe('settings of an integration', () => {
+  it.each(['unknown', 'constructor', 'toString'])('refuses %s, which the provider does not have', async (name) => {
+    const made = other.create(environmentId, {
+      provider: 'private-api-bearer',
+      uniqueKey: `with-${name}`,
+      integrationConfig: { [name]: 'x' },
+    });
+    await expect(made).rejects.toMatchObject({
+      code: 'invalid_body',
+      errors: [{ path: ['integration_config', name] }],
+    });
+  });
+});

@@ -227,7 +227,7 @@ function checkInput(
   const fields = provider.integrationConfig ?? {};
   const errors: Issue[] = [];
   for (const [name, value] of Object.entries(config)) {
-    const field = fields[name];
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     const wrong = field === undefined ? 'This provider has no such setting.' : checkField(field, value);
     if (wrong !== undefined) errors.push({ code: 'custom', message: wrong, path: ['integration_config', name] });
   }
