@@ -175,3 +175,25 @@ describe('webhooks on the command line', () => {
     expect(third.out.split('\n')).toHaveLength(2);
   });
 });
+
+describe('what is wrong with a command', () => {
+  it.each([
+    [['listen', 'http://127.0.0.1:1/', '--count', 'many'], 2, '--count'],
+    [['listen', 'http://127.0.0.1:1/', '--count', '0'], 2, '--count'],
+    [['run', 'a-function', 'a-connection', '--input', '{'], 2, '--input'],
+    [['inbound', 'list', '--limit', 'many'], 4, 'limit: '],
+    [['variables', 'set', 'NAME', '@no/such/file'], 1, 'no/such/file cannot be read (ENOENT)'],
+  ])('%j ends with code %i and says so', async (args, code, said) => {
+    const ended = await hawser(...args);
+    expect([ended.code, ended.err]).toEqual([code, expect.stringContaining(said)]);
+    expect(ended.err).not.toContain('unexpected');
+  });
+
+  it.each(['localhost:3003', 'the server', 'ftp://localhost'])('HAWSER_URL=%s: says what it should be', async (url) => {
+    process.env['HAWSER_URL'] = url;
+    const { code, err } = await hawser('connections', 'list');
+    process.env['HAWSER_URL'] = app.url;
+    expect(code).toBe(1);
+    expect(err).toMatch(/not an http\(s\) URL\.\n.*HAWSER_URL.*http:\/\/localhost:3003/);
+  });
+});

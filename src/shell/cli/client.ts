@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { StartupError, type Issue } from '../../base/errors.ts';
 import { readClientConfig } from '../../config.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createUpstream, UpstreamFailure, type CallResponse, type Upstream } from '../../platform/upstream/index.ts';
@@ -69,6 +70,12 @@ export async function openClient(
 }
 
 function clientFor(url: string, apiKey: string): Client {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+    throw new StartupError(
+      'The address of the server is not an http(s) URL.',
+      'Set HAWSER_URL (in the .env of a project, NANGO_HOSTPORT) to something like http://localhost:3003.',
+    );
+  }
   const { host, protocol } = new URL(url);
   const pair = /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
   const upstream: Upstream = createUpstream({
@@ -117,8 +124,11 @@ function clientFor(url: string, apiKey: string): Client {
 
 function refusal(status: number, text: string): string {
   try {
-    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string } };
-    if (error?.message !== undefined) return `${error.message} (${status} ${error.code ?? ''})`;
+    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string; errors?: Issue[] } };
+    if (error?.message !== undefined) {
+      const issues = (error.errors ?? []).map(({ path, message }) => `\n  ${[...path, message].join(': ')}`);
+      return `${error.message} (${status} ${error.code ?? ''})${issues.join('')}`;
+    }
   } catch {
     // not our envelope: the status says what there is to say
   }

@@ -104,7 +104,8 @@ function print({ result, effects }: DryrunResult, options: Options, output: Outp
   }
 }
 
-function readJson(text: string): unknown {
+/** An option's value: JSON, or @file. Errors: wrong usage. */
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text.startsWith('@') ? readFileSync(text.slice(1), 'utf8') : text);
   } catch (error) {

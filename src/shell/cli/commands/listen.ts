@@ -13,7 +13,7 @@ interface Options {
   integration?: string;
   type?: string;
   quiet?: boolean;
-  count?: string;
+  count?: number;
 }
 
 /** The server answers earlier when something comes. */
@@ -47,7 +47,7 @@ export function addListenCommand(program: Command, output: Output, done: (exitCo
     .option('-i, --integration <key>', 'only of this integration')
     .option('-t, --type <type>', 'only of this type')
     .option('--quiet', 'print only what the program did not take')
-    .option('--count <n>', 'end after so many')
+    .option('--count <n>', 'end after so many', readCount)
     .action(async (target: URL, options: Options) => {
       const client = await openClient(options.environment);
       try {
@@ -106,7 +106,7 @@ async function listen({ client, target, options, output, done }: Job): Promise<v
   const restore = isLive ? readKeys(process.stdin, (key) => void press(key).catch((error: unknown) => print(String(error)))) : () => undefined; // prettier-ignore
   try {
     if (options.json !== true) output.err(`Webhooks go from ${client.url} to ${target.href}.\n`);
-    let left = options.count === undefined ? Infinity : Number(options.count);
+    let left = options.count ?? Infinity;
     for await (const event of newEvents(client, options, ended.signal)) {
       const one = { event, answer: await forward.send(event) };
       const follows = selected === kept.length - 1;
@@ -231,6 +231,12 @@ function readKeys(stdin: Readable & { setRawMode?(raw: boolean): unknown }, pres
     stdin.off('data', onData).pause();
     stdin.setRawMode?.(false);
   };
+}
+
+function readCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('A whole number from 1.');
+  return count;
 }
 
 function readTarget(text: string): URL {

@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { StartupError } from '../../../base/errors.ts';
 import { systemClock } from '../../../platform/clock.ts';
 import { openClient, RefusedError, withServerOptions, type Client } from '../client.ts';
 import type { Output } from '../index.ts';
+import { readJson } from './dryrun.ts';
 
 interface Options {
   environment: string;
   json?: boolean;
   integration?: string;
   connection?: string;
-  input?: string;
+  input?: unknown;
   async?: boolean;
   state?: string;
   limit?: string;
@@ -49,11 +51,11 @@ export function addRunCommands(program: Command, output: Output, done: (exitCode
     .argument('<function>', 'name of the action or sync')
     .argument('<connection>')
     .option('-i, --integration <key>', 'its integration; found by the connection when there is only one')
-    .option('--input <json>', 'input of an action: JSON, or @file')
+    .option('--input <json>', 'input of an action: JSON, or @file', readJson)
     .option('--async', 'queue an action and print its id')
     .action((name: string, connection: string, options: Options) =>
       using(options, async (client) => {
-        const input = await readInput(options.input);
+        const { input } = options;
         const key = options.integration ?? (await integrationOf(client, connection));
         const kind = await kindOf(client, key, name);
         if (kind === 'action') await runAction(client, { name, connection, key, input, options, output, done });
@@ -124,7 +126,7 @@ export function addVariablesCommand(program: Command, output: Output): void {
     .argument('<value>', 'the value, or @file')
     .action((name: string, value: string, options: Options) =>
       using(options, async (client) => {
-        const text = value.startsWith('@') ? await readFile(value.slice(1), 'utf8') : value;
+        const text = await readValue(value);
         await client.json('PUT', `/environment-variables/${encodeURIComponent(name)}`, { value: text });
         output.out(options.json === true ? '{"success":true}\n' : `${name} is set.\n`);
       }),
@@ -245,15 +247,14 @@ async function kindOf(client: Client, key: string, name: string): Promise<'actio
   throw new RefusedError(`The integration ${key} has no action or sync ${name}. ${known}`);
 }
 
-/** Errors: {@link RefusedError} for what is no JSON. */
-async function readInput(text: string | undefined): Promise<unknown> {
-  if (text === undefined) return undefined;
-  try {
-    const json = text.startsWith('@') ? await readFile(text.slice(1), 'utf8') : text;
-    return JSON.parse(json) as unknown;
-  } catch (error) {
-    throw new RefusedError(`--input is no JSON: ${(error as Error).message}`);
-  }
+/** A value, or with @ before it the file that holds it. Errors: {@link StartupError} for a file that cannot be read. */
+async function readValue(text: string): Promise<string> {
+  if (!text.startsWith('@')) return text;
+  const path = text.slice(1);
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    const code = (cause as { code?: string }).code ?? 'error';
+    throw new StartupError(`The file ${path} cannot be read (${code}).`, 'Name one that you may read.', cause);
+  });
 }
 
 /** Opens a client for the work, and closes it. */
