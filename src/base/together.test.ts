@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { HawserError } from './errors.ts';
 import { createTogether } from './together.ts';
 
+/** Nobody is so slow here that those behind would go beside it. */
+const patient = { clock: { sleep: () => new Promise<void>(() => {}) } };
+
 describe('statements of one shape', () => {
   it('go at once when alone, gather while others are under way, and answer each its own', async () => {
     const gate = Promise.withResolvers<void>();
@@ -10,7 +13,7 @@ describe('statements of one shape', () => {
       sent.push([...items]);
       await gate.promise;
       return items.map((item) => item * 10);
-    });
+    }, patient);
     const answers = [1, 2, 3, 4, 5].map(ask);
     expect(sent).toEqual([[1], [2]]);
     gate.resolve();
@@ -27,9 +30,12 @@ describe('statements of one shape', () => {
         sent.push([...items]);
         return [...items];
       },
-      (later) => {
-        gathered += 1;
-        go = later;
+      {
+        ...patient,
+        gather: (later) => {
+          gathered += 1;
+          go = later;
+        },
       },
     );
     const answers = [1, 2, 3].map(ask);
@@ -48,7 +54,7 @@ describe('statements of one shape', () => {
       await gate.promise;
       if (items.includes(4)) throw new Error('four');
       return [...items];
-    });
+    }, patient);
     const answers = [1, 2, 3, 4, 5].map(ask);
     gate.resolve();
     const ends = await Promise.allSettled(answers);
@@ -68,9 +74,66 @@ describe('statements of one shape', () => {
       sent += 1;
       await undefined;
       throw away;
-    });
+    }, patient);
     const ends = await Promise.allSettled(Array.from({ length: 500 }, (_, at) => ask(at)));
     expect(new Set(ends.map((end) => (end.status === 'rejected' ? end.reason : undefined)))).toEqual(new Set([away]));
     expect(sent).toBeLessThan(4);
+  });
+
+  it('fault 19: wait a moment only for others that hang, and then go beside them', async () => {
+    const sleeps: (() => void)[] = [];
+    const clock = { sleep: () => new Promise<void>((resolve) => sleeps.push(resolve)) };
+    const sent: number[][] = [];
+    const ask = createTogether(
+      (items: readonly number[]) => {
+        sent.push([...items]);
+        return items[0] === undefined || items[0] < 3 ? new Promise<number[]>(() => {}) : Promise.resolve([...items]);
+      },
+      { clock },
+    );
+    void ask(1);
+    void ask(2);
+    const answers = Promise.all([ask(3), ask(4)]);
+    expect([sent, sleeps.length]).toEqual([[[1], [2]], 1]);
+    sleeps.shift()?.();
+    expect(await answers).toEqual([3, 4]);
+    expect(sent).toEqual([[1], [2], [3, 4]]);
+    const late = ask(5);
+    expect(sleeps).toHaveLength(1);
+    sleeps.shift()?.();
+    expect(await late).toBe(5);
+  });
+
+  it('fault 19: nobody goes beside statements that come back', async () => {
+    const sleeps: (() => void)[] = [];
+    const clock = { sleep: () => new Promise<void>((resolve) => sleeps.push(resolve)) };
+    const gates: (() => void)[] = [];
+    let flying = 0;
+    let most = 0;
+    const ask = createTogether(
+      async (items: readonly number[]) => {
+        most = Math.max(most, (flying += 1));
+        await new Promise<void>((resolve) => gates.push(resolve));
+        flying -= 1;
+        return [...items];
+      },
+      { clock },
+    );
+    const answers: Promise<number>[] = [];
+    for (let at = 0; at < 20; at += 1) {
+      answers.push(ask(at));
+      if (at % 4 !== 3) continue;
+      gates.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+      // A moment is over, and who waits now is not who waited at its beginning.
+      sleeps.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    while (gates.length > 0) {
+      gates.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.all(answers)).toEqual(Array.from({ length: 20 }, (_, at) => at));
+    expect(most).toBe(2);
   });
 });

@@ -155,11 +155,14 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
   }
 
   /** Its statement begins after each was asked: what was committed before is seen. */
-  const readTogether = createTogether(async (keys: readonly PublicKey[]) => {
-    const [first] = keys;
-    if (first === undefined || keys.length > 1) return selectByPublicIds(db, keys);
-    return [await selectByPublicId(db, first.environmentId, first.integrationId, first.connectionId)];
-  });
+  const readTogether = createTogether(
+    async (keys: readonly PublicKey[]) => {
+      const [first] = keys;
+      if (first === undefined || keys.length > 1) return selectByPublicIds(db, keys);
+      return [await selectByPublicId(db, first.environmentId, first.integrationId, first.connectionId)];
+    },
+    { clock },
+  );
 
   const lookers = new Set<() => void>();
   function told(sql: Sql): void {

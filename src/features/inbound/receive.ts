@@ -100,7 +100,7 @@ export function createReceive(deps: ReceiveDeps): Receive {
       return batch.map((event) => fresh.has(event.uuid));
     },
     // Requests that arrive in one turn of the event loop share a statement, the first of them too.
-    (go) => setImmediate(go),
+    { clock, gather: (go) => setImmediate(go) },
   );
 
   async function store(events: readonly PlainEvent[]): Promise<ReadonlySet<string>> {

@@ -53,12 +53,12 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
   const variables = await createVariables({ db, vault });
   const logs = createLogWriter({ db, clock, log });
   let stopping = false;
-  const startTogether = createTogether((values: readonly NewRun[]) => insertStarted(db, values));
+  const startTogether = createTogether((values: readonly NewRun[]) => insertStarted(db, values), { clock });
   const performDeps: PerformDeps = {
     ...deps,
     hooks,
     logs,
-    end: createTogether((ends: readonly Ending[]) => endRuns(db, ends)),
+    end: createTogether((ends: readonly Ending[]) => endRuns(db, ends), { clock }),
     host: { ...deps, variables, execute: (request, options) => execute(request, options) },
   };
   const queue = createQueue({
