@@ -108,17 +108,25 @@ export async function emptyModels(
   environmentId: number,
   connectionId: number,
   models: readonly string[] | undefined,
+  inTransaction?: (tx: Sql) => Promise<void>,
 ): Promise<void> {
   for (const { id } of await selectModels(db, environmentId, connectionId, models)) {
-    await emptyModel(db, environmentId, id, models === undefined);
+    await emptyModel(db, environmentId, id, models === undefined, inTransaction);
   }
 }
 
 /** `forget`: the model's own row, too, and with it what positions it has given. */
-export async function emptyModel(db: Database, environmentId: number, modelId: number, forget: boolean): Promise<void> {
+export async function emptyModel(
+  db: Database,
+  environmentId: number,
+  modelId: number,
+  forget: boolean,
+  inTransaction?: (tx: Sql) => Promise<void>,
+): Promise<void> {
   for (;;) {
     const count = await db.transaction(async (tx) => {
       if (!(await lockModelById(tx, environmentId, modelId))) return 0;
+      await inTransaction?.(tx);
       const deleted = await deleteForGood(tx, environmentId, modelId, FOR_GOOD_PER_TRANSACTION);
       if (deleted < FOR_GOOD_PER_TRANSACTION && forget) await deleteModel(tx, environmentId, modelId);
       return deleted;

@@ -102,8 +102,16 @@ export interface Records {
   held(
     environmentId: number,
   ): Promise<(RecordPlace & { total: number; missing: number; at: Date; confirmed: boolean })[]>;
-  /** Hard-deletes every row of these models, in batches. */
-  empty(environmentId: number, connectionId: number, models: readonly string[]): Promise<void>;
+  /**
+   * Hard-deletes every row of these models, in batches. `inTransaction`: in that of each batch, behind the model's lock;
+   * throws to let the rest be, such as when the run that wants it has lost its lease.
+   */
+  empty(
+    environmentId: number,
+    connectionId: number,
+    models: readonly string[],
+    inTransaction?: (tx: Sql) => Promise<void>,
+  ): Promise<void>;
   /** Every row of a connection; in batches, in the background of a disconnect. */
   emptyConnection(environmentId: number, connectionId: number): Promise<void>;
   /** Retention: payloads unchanged for 30 days are pruned, syncs that have not run for 60 days lose their rows. */

@@ -64,7 +64,8 @@ export function createRecords(deps: RecordsDeps): Records {
         confirmed: row.confirmed_at !== null,
       }));
     },
-    empty: (environmentId, connectionId, models) => emptyModels(db, environmentId, connectionId, models),
+    empty: (environmentId, connectionId, models, inTransaction) =>
+      emptyModels(db, environmentId, connectionId, models, inTransaction),
     emptyConnection: (environmentId, connectionId) => emptyModels(db, environmentId, connectionId, undefined),
     start: () => startRetention(deps),
   };

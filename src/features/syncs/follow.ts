@@ -4,9 +4,9 @@ import { parseFrequency, type DeployedFunction, type FunctionChange } from '../f
 import type { SyncsDeps } from './model.ts';
 import {
   countConnections,
-  deleteOfFunction,
   deletePlan,
   insertForConnections,
+  pauseOfFunction,
   resumeOfFunction,
   suspendOfFunction,
   updatePeriods,
@@ -42,7 +42,7 @@ export async function followFunctions(
     await deps.runs.cancel(tx, { environmentId, functionId: fn.id });
     if (fn.kind !== 'sync') continue;
     await deletePlan(tx, environmentId, fn.id);
-    await deleteOfFunction(tx, environmentId, fn.id);
+    await pauseOfFunction(tx, environmentId, fn.id);
   }
 }
 

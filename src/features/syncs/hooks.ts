@@ -23,7 +23,8 @@ export function syncHooks(deps: Deps): RunHooks {
       const sync = await syncOf(deps, context);
       if (sync.emptyFirst) {
         const { environmentId, connectionId } = sync;
-        await records.empty(environmentId, connectionId, modelsOf(context.fn, sync.variant));
+        const models = modelsOf(context.fn, sync.variant);
+        await records.empty(environmentId, connectionId, models, (tx) => context.fence(tx));
         await db.transaction(async (tx) => {
           await context.fence(tx);
           await clearEmptyFirst(tx, sync);

@@ -7,8 +7,9 @@ import type { Connection } from '../connections/index.ts';
 import type { FunctionDefinition } from '../functions/index.ts';
 import type { Integration } from '../integrations/index.ts';
 import { createRecords, type Records } from '../records/index.ts';
-import { createRuns, type Runs } from '../runs/index.ts';
+import { createRuns, runErrors, type RunContext, type Runs } from '../runs/index.ts';
 import { runsDeps, Scripts, type Script, type ScriptedCall } from '../runs/runs.test-support.ts';
+import { syncHooks } from './hooks.ts';
 import { createSyncs, type Syncs } from './index.ts';
 
 const soon = { timeout: 15_000, interval: 20 };
@@ -146,5 +147,22 @@ describe('a sync', () => {
     open.resolve();
     await expect.poll(states, soon).toEqual(['succeeded', 'succeeded', 'succeeded']);
     expect(since).toEqual([undefined, expect.any(String), undefined]);
+  });
+
+  it("that begins with an empty cache empties nothing once its run is somebody else's (fault 24)", async () => {
+    const syncId = await aSync('empties', async () => null);
+    await core.db.query('UPDATE sync SET empty_first = true');
+    const list = [{ id: 'of the other node' }];
+    await records.write({ ...place('Emptied'), action: 'save', records: list, syncId, generation: 1 });
+    const context = {
+      run: { environmentId: integration.environmentId, syncId, id: 1, connectionId: connection.id },
+      fn: { definition: { models: ['Emptied'] } },
+      fence: () => Promise.reject(runErrors.fail('run_superseded')),
+    } as unknown as RunContext;
+    const { prepare } = syncHooks({ ...core.node, ...common() });
+    await expect(prepare(context)).rejects.toMatchObject({ code: 'run_superseded' });
+    expect(await records.counts(undefined, integration.environmentId, connection.id, ['Emptied'])).toEqual({
+      Emptied: 1,
+    });
   });
 });

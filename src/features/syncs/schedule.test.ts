@@ -10,6 +10,7 @@ import type { Integration } from '../integrations/index.ts';
 import type { RunRequest } from '../runs/index.ts';
 import { createSyncs, type Syncs } from './index.ts';
 import type { SyncsDeps } from './model.ts';
+import { removeLeft, removeOrphans } from './schedule.ts';
 
 let database: TestDatabase;
 let environmentId: number;
@@ -21,6 +22,8 @@ let other: Syncs;
 let queued: RunRequest[];
 let cancelled: object[];
 let emptied: string[];
+/** Checkpoints. */
+let cleared: object[];
 /** Lanes with a run that has not ended. */
 let active: Set<string>;
 let count = 0;
@@ -37,6 +40,7 @@ beforeEach(async () => {
   queued = [];
   cancelled = [];
   emptied = [];
+  cleared = [];
   active = new Set();
   environmentId = await insert("INSERT INTO environment (name) VALUES ('s' || $1) RETURNING id", count);
   const id = await insert(
@@ -89,7 +93,10 @@ function deps(): SyncsDeps {
         return Promise.resolve(0);
       },
       list: () => Promise.resolve([]),
-      checkpoints: { get: () => Promise.resolve(undefined), clear: () => Promise.resolve() },
+      checkpoints: {
+        get: () => Promise.resolve(undefined),
+        clear: async (_tx: Sql, place: object) => void cleared.push(place),
+      },
     },
   } as unknown as SyncsDeps;
 }
@@ -179,8 +186,44 @@ describe('where syncs come from', () => {
     await deploy();
     expect(await status(connection)).toEqual([]);
     expect(cancelled).toMatchObject([{ environmentId }]);
-    await connect('b');
-    expect(await database.db.query('SELECT 1 FROM sync WHERE environment_id = $1', [environmentId])).toEqual([]);
+    const later = await connect('b');
+    const rows = 'SELECT connection_id, due_at FROM sync WHERE environment_id = $1';
+    expect(later.id).not.toBe(connection.id);
+    expect(await database.db.query(rows, [environmentId])).toEqual([{ connection_id: connection.id, due_at: null }]);
+    expect(await removeLeft(deps())).toBe(1);
+    expect(emptied).toEqual(['Person']);
+    expect(cleared).toMatchObject([{ connectionId: connection.id, kind: 'sync', name: 'people', variant: 'base' }]);
+    expect(await database.db.query(rows, [environmentId])).toEqual([]);
+    expect(await removeLeft(deps())).toBe(0);
+  });
+
+  it('a deleted function leaves the records that another one writes, and what is deployed again keeps its place', async () => {
+    await deploy(people({ definition: { models: ['Person', 'Team'] } }));
+    await connect('a');
+    await deploy();
+    await deploy(people());
+    expect(await removeLeft(deps())).toBe(1);
+    expect(emptied).toEqual(['Team']);
+    expect(cleared).toEqual([]);
+    await deploy();
+    const meanwhile = {
+      ...deps(),
+      records: {
+        empty: async (
+          _environment: number,
+          _connection: number,
+          models: string[],
+          inTransaction: (tx: Sql) => Promise<void>,
+        ) => {
+          await deploy(people());
+          await database.db.transaction(inTransaction);
+          emptied.push(...models);
+        },
+      },
+    } as unknown as SyncsDeps;
+    await expect(removeLeft(meanwhile)).rejects.toThrow('deployed again');
+    expect(await removeLeft(deps())).toBe(1);
+    expect(emptied).toEqual(['Team']);
   });
 
   it('a deleted connection runs nothing, and loses its records', async () => {
@@ -191,7 +234,6 @@ describe('where syncs come from', () => {
     expect(await syncs.sweep()).toBe(0);
     const stop = syncs.startSchedules();
     await stop();
-    const { removeOrphans } = await import('./schedule.ts');
     expect(await removeOrphans(deps())).toBe(1);
     expect(emptied).toEqual([`all of ${connection.id}`]);
     expect(await removeOrphans(deps())).toBe(0);

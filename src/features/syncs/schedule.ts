@@ -1,7 +1,8 @@
 /** What is due becomes a run, in one transaction per batch; no slot is taken by two nodes. */
 import { errorText } from '../../base/log.ts';
+import { storedModel } from './models.ts';
 import type { SyncsDeps } from './model.ts';
-import { claimDue, deleteSync, selectOrphans } from './store.ts';
+import { claimDue, deleteSync, selectLeft, selectOrphans } from './store.ts';
 
 /** A transaction of this many holds its row locks for some tens of milliseconds. */
 const BATCH_MAX = 200;
@@ -60,6 +61,28 @@ export async function removeOrphans(deps: Deps): Promise<number> {
   return orphans.length;
 }
 
+/** What deleted functions leave behind: where they stopped, and records that no other function writes. */
+export async function removeLeft(deps: Deps): Promise<number> {
+  const left = await selectLeft(deps.db, ORPHANS_MAX);
+  for (const { sync, name, isNameTaken, models } of left) {
+    const { environmentId, connectionId, variant } = sync;
+    // First: whoever deploys it again in the meantime begins anew, and finds no records missing.
+    if (!isNameTaken) {
+      const place = { environmentId, connectionId, kind: 'sync', name, variant } as const;
+      await deps.db.transaction((tx) => deps.runs.checkpoints.clear(tx, place));
+    }
+    for (const model of models) {
+      await deps.records.empty(environmentId, connectionId, [storedModel(model, variant)], async (tx) => {
+        const [now] = await selectLeft(tx, 1, sync);
+        // The next look sees it, too, and lets the records be.
+        if (now?.models.includes(model) !== true) throw new Error(`${model} was deployed again meanwhile`);
+      });
+    }
+    await deps.db.transaction((tx) => deleteSync(tx, sync));
+  }
+  return left.length;
+}
+
 /** Looks until the returned function has resolved; one look at a time. */
 export function startLooking(deps: Deps, queue: () => Promise<number>): () => Promise<void> {
   let looking: Promise<unknown> = Promise.resolve();
@@ -76,7 +99,9 @@ export function startLooking(deps: Deps, queue: () => Promise<number>): () => Pr
   const stopDue = deps.clock.every(LOOK_INTERVAL_MS, look('looking for due syncs', queue));
   const stopOrphans = deps.clock.every(
     ORPHANS_INTERVAL_MS,
-    look('removing syncs of deleted connections', () => removeOrphans(deps)),
+    look('removing syncs of deleted connections and functions', async () => {
+      return (await removeOrphans(deps)) + (await removeLeft(deps));
+    }),
   );
   return async () => {
     stopDue();

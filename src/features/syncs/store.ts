@@ -106,13 +106,12 @@ export async function updatePeriods(tx: Sql, plan: Plan): Promise<void> {
   );
 }
 
-/** Removes every sync of a function; resolves to what was removed. */
-export async function deleteOfFunction(tx: Sql, environmentId: number, functionId: number): Promise<Sync[]> {
-  const rows = await tx.query<SyncRow>(
-    `DELETE FROM sync s WHERE environment_id = $1 AND function_id = $2 RETURNING ${COLUMNS}`,
-    [environmentId, functionId],
-  );
-  return rows.map(toSync);
+/** The function is deleted: nothing of it runs any more. The rows go when their records have ({@link selectLeft}). */
+export async function pauseOfFunction(tx: Sql, environmentId: number, functionId: number): Promise<void> {
+  await tx.query("UPDATE sync SET state = 'paused', due_at = NULL WHERE environment_id = $1 AND function_id = $2", [
+    environmentId,
+    functionId,
+  ]);
 }
 
 /** A disabled function runs nothing; its syncs stay. */
@@ -268,6 +267,40 @@ export async function selectOrphans(sql: Sql, limit: number): Promise<Sync[]> {
     [limit],
   );
   return rows.map(toSync);
+}
+
+/** What a deleted function has left at one connection. */
+export interface LeftSync {
+  sync: Sync;
+  name: string;
+  /** Another function has the name now, and with it the checkpoint. */
+  isNameTaken: boolean;
+  /** Those that no function of the integration writes any more. */
+  models: string[];
+}
+
+/** Syncs of functions that were deleted; `only`: that one. */
+export async function selectLeft(sql: Sql, limit: number, only?: Pick<Sync, 'id'>): Promise<LeftSync[]> {
+  const rows = await sql.query<SyncRow & Omit<LeftSync, 'sync' | 'isNameTaken'> & { is_name_taken: boolean }>(
+    `WITH gone AS (
+       SELECT * FROM function WHERE deleted_at IS NOT NULL AND kind = 'sync'
+     )
+     SELECT ${COLUMNS}, f.name,
+       EXISTS (SELECT FROM function o WHERE o.environment_id = f.environment_id AND o.integration_id = f.integration_id
+                 AND o.kind = 'sync' AND o.name = f.name AND o.deleted_at IS NULL) AS is_name_taken,
+       ARRAY(SELECT m FROM jsonb_array_elements_text(f.definition -> 'models') m WHERE NOT EXISTS (
+         SELECT FROM function o WHERE o.environment_id = f.environment_id AND o.integration_id = f.integration_id
+           AND o.kind = 'sync' AND o.deleted_at IS NULL AND o.definition -> 'models' ? m)) AS models
+     FROM gone f JOIN sync s ON s.environment_id = f.environment_id AND s.function_id = f.id
+     WHERE $2::bigint IS NULL OR s.id = $2 ORDER BY s.id LIMIT $1`,
+    [limit, only?.id ?? null],
+  );
+  return rows.map((row) => ({
+    sync: toSync(row),
+    name: row.name,
+    isNameTaken: row.is_name_taken,
+    models: row.models,
+  }));
 }
 
 /** The cache was emptied as the run was asked to. */
