@@ -226,7 +226,7 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     emulatorPort: whole('HAWSER_EMULATOR_PORT', 3004, 65_535),
     emulatorUrl: url('HAWSER_EMULATOR_URL'),
     dataDir: resolve(dataDir ?? (mode === 'dev' ? '.hawser' : join(homedir(), '.hawser'))),
-    publicUrl: url('HAWSER_PUBLIC_URL'),
+    publicUrl: originOf('HAWSER_PUBLIC_URL', url('HAWSER_PUBLIC_URL')),
     encryptionKey: text('HAWSER_ENCRYPTION_KEY'),
     encryptionKeysOld: list('HAWSER_ENCRYPTION_KEYS_OLD'),
     encryptionKeyFile: text('HAWSER_ENCRYPTION_KEY_FILE'),
@@ -235,7 +235,7 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     devWebhookUrl,
     egressAllow: [...list('HAWSER_EGRESS_ALLOW'), ...(devWebhookUrl === undefined ? [] : [pairOf(devWebhookUrl)])],
     baseUrlOverride: list('HAWSER_BASE_URL_OVERRIDE'),
-    returnOrigins: list('HAWSER_RETURN_ORIGINS'),
+    returnOrigins: list('HAWSER_RETURN_ORIGINS').map((item) => originOf('HAWSER_RETURN_ORIGINS', item)),
     frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
     rateLimitPerMinute: whole('HAWSER_RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000),
     deletionGuardPercent: whole('HAWSER_DELETION_GUARD_PERCENT', 30, 100),
@@ -246,6 +246,20 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     logLevel,
     killAt: text('HAWSER_KILL_AT'),
   };
+}
+
+/** As browsers write it: what is compared with theirs must not differ by a slash. Errors: {@link StartupError}. */
+function originOf<T extends string | undefined>(name: SettingName, text: T): T {
+  if (text === undefined) return text;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // A path would be lost on the way: the callback and the Connect page are at the root.
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.host.includes('*') || url.href !== `${url.origin}/`) {
+    throw new StartupError(
+      `${name} holds something else than scheme, host and port.`,
+      `Write ${name} like https://connect.example.com, without a path.`,
+    );
+  }
+  return url.origin as T;
 }
 
 /** `host:port` of a URL, as the list of allowed targets has it. */
