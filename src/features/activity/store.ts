@@ -29,11 +29,16 @@ export async function insertEntries(sql: Sql, entries: readonly TimedEntry[]): P
       entries.map((entry) => entry.ok),
       entries.map((entry) => entry.connectionId ?? null),
       entries.map((entry) => entry.integration ?? null),
-      entries.map((entry) => entry.summary),
-      entries.map((entry) => JSON.stringify(entry.detail ?? {})),
+      entries.map((entry) => storable(entry.summary)),
+      entries.map((entry) => JSON.stringify(entry.detail ?? {}, (_name, value: unknown) => storable(value))),
     ],
     'activity-insert',
   );
+}
+
+/** PostgreSQL takes no NUL and no half of a surrogate pair; one such entry would keep its batch from being written. */
+function storable<T>(value: T): T | string {
+  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd').toWellFormed() : value;
 }
 
 export async function selectEntries(
