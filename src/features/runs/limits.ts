@@ -48,5 +48,7 @@ export const DEPTH_MAX = 5;
 /** First wait before another try of a failed run; doubles up to a minute. */
 export const RETRY_FIRST_MS = 1_000;
 export const RETRY_MAX_MS = 60_000;
+/** Before a run is taken up again that could not begin, because the database or a process was not to be had. */
+export const HAND_BACK_WAIT_MS = 2_000;
 /** Ended runs are kept for 15 days. */
 export const KEEP_MS = 15 * 24 * HOUR_MS;

@@ -12,7 +12,7 @@ import type { DeployedFunction, Functions } from '../functions/index.ts';
 import { integrationErrors, type Integration, type IntegrationService } from '../integrations/index.ts';
 import { runErrors } from './errors.ts';
 import { createHost, type HostDeps, type HostRun } from './host/index.ts';
-import { RETRY_FIRST_MS, RETRY_MAX_MS, TIMEOUT_MS } from './limits.ts';
+import { HAND_BACK_WAIT_MS, RETRY_FIRST_MS, RETRY_MAX_MS, TIMEOUT_MS } from './limits.ts';
 import type { LogWriter, RunLog } from './logs.ts';
 import type { Run, RunContext, RunHooks, RunKind, RunResult } from './model.ts';
 import { createRedactor, type Redactor } from './redact.ts';
@@ -20,6 +20,7 @@ import { errorDetails, openJson, publicError, sealJson } from './sealed.ts';
 import {
   addCounts,
   endRun,
+  handBack,
   holdLease,
   requeueRun,
   selectSealed,
@@ -56,6 +57,8 @@ export interface HeldRun {
   epoch: number;
   queued: boolean;
   abort: AbortController;
+  /** The script may have begun: what fails from then on is a failed try. */
+  hasBegun: boolean;
   /** Why it was aborted. */
   reason: 'lost' | 'cancelled' | 'stopping' | undefined;
 }
@@ -87,7 +90,13 @@ const END_WAIT_MS = 500;
 /** Performs the try to its end in the database. Never rejects. */
 export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Promise<{ run: Run; result: RunResult }> {
   const redactor = createRedactor();
-  const scene = await openScene(deps, task, held, redactor).catch((error: unknown) => failureOf(deps, error));
+  let isPassing = false;
+  const failed = (error: unknown): ScriptFailure => {
+    isPassing = isHawserError(error) && error.retryable;
+    return failureOf(deps, error);
+  };
+  const scene =
+    held.reason === 'stopping' ? ABORTED.stopping : await openScene(deps, task, held, redactor).catch(failed);
   let result: SandboxResult;
   if (!('context' in scene)) result = { ok: false, error: scene };
   else {
@@ -99,8 +108,12 @@ export async function perform(deps: PerformDeps, task: Task, held: HeldRun): Pro
         await hooks?.completing?.(scene.context);
       }
     } catch (error) {
-      result = { ok: false, error: failureOf(deps, error) };
+      result = { ok: false, error: failed(error) };
     }
+  }
+  if (!held.hasBegun && (isPassing || held.reason === 'stopping')) {
+    const waitMs = held.reason === 'stopping' ? 0 : HAND_BACK_WAIT_MS;
+    if (await handedBack(deps, task, held, waitMs)) return { run: toRun({ ...task.row, state: 'queued' }), result };
   }
   if (!result.ok && held.reason !== undefined) {
     const because = ABORTED[held.reason];
@@ -221,9 +234,27 @@ async function runScript(
     signal: held.abort.signal,
     ...(prepared?.alone !== undefined && { alone: prepared.alone }),
   });
+  held.hasBegun = true;
   deps.killPoints.reach('A3');
   if (!result.ok) host.log.say('error', result.error.message, { code: result.error.code });
   return result;
+}
+
+/** A run from the queue that could not even begin is nobody's failure: it is taken up again. Never rejects. */
+async function handedBack(deps: PerformDeps, { row }: Task, held: HeldRun, waitMs: number): Promise<boolean> {
+  if (row.lane === null || held.reason === 'cancelled' || held.reason === 'lost') return false;
+  const lease = { environmentId: row.environment_id, id: row.id, owner: deps.nodeId, epoch: held.epoch };
+  for (let tries = 1; tries <= END_TRIES; tries++) {
+    try {
+      const isBack = await handBack(deps.db, { ...lease, waitMs });
+      if (isBack) deps.log.info('a run that could not begin waits in the queue again', { run: row.uuid });
+      return isBack;
+    } catch (error) {
+      deps.log.warn('a run could not be handed back', { run: row.uuid, error: errorText(error) });
+    }
+    await deps.clock.sleep(END_WAIT_MS * 2 ** (tries - 1));
+  }
+  return false;
 }
 
 /** Writes how the try ended. While the database is away it is tried again; a run of somebody else's is let be. */

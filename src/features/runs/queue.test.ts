@@ -1,6 +1,7 @@
 /** The queue of runs: lanes, leases, and how runs end, on two nodes. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aConnectionNowhere, buildCore, type Core, type CoreNode } from '../../../test/support/build.ts';
+import { HawserError } from '../../base/errors.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { Connection } from '../connections/index.ts';
 import type { DeployedFunction } from '../functions/index.ts';
@@ -33,10 +34,13 @@ afterAll(async () => {
   await core.close();
 });
 
-async function node(options: { on?: CoreNode; slots?: number; limits?: object } = {}): Promise<Runs> {
+async function node(
+  options: { on?: CoreNode; slots?: number; limits?: object; functions?: Scripts['functions'] } = {},
+): Promise<Runs> {
   return createRuns(
     runsDeps(options.on ?? core.node, scripts, {
       limits: { ...FAST, slots: options.slots ?? 8, ...options.limits },
+      ...(options.functions && { functions: options.functions }),
     }),
   );
 }
@@ -296,6 +300,57 @@ describe('ends', () => {
     expect(await core.db.query('SELECT * FROM script_lock')).toEqual([]);
     const [row] = await core.db.query<{ lost: number }>('SELECT lost FROM run');
     expect(row?.lost).toBe(0);
+  });
+
+  it('hands a run back that could not begin: no try of it is lost, and nobody is told of a failure', async () => {
+    scripts = new Scripts();
+    const fn = scripts.add(integration, 'action', 'unlucky', async () => null);
+    const told: boolean[] = [];
+    let looks = 0;
+    const byId: typeof scripts.functions.byId = async (...at) => {
+      looks += 1;
+      if (looks === 1) throw new HawserError('database_busy', { status: 503, message: 'away', retryable: true });
+      return scripts.functions.byId(...at);
+    };
+    const runs = await node({ functions: { ...scripts.functions, byId } });
+    runs.register('action', { prepare: async () => ({}), finished: async (_tx, _run, { ok }) => void told.push(ok) });
+    await enqueue(runs, request(fn, { kind: 'action' }));
+    start(runs);
+    await expect.poll(states, soon).toEqual({ succeeded: 1 });
+    expect(told).toEqual([true]);
+    expect(await core.db.query('SELECT attempts, lease_epoch FROM run')).toEqual([{ attempts: 1, lease_epoch: 2 }]);
+  });
+
+  it('hands back unbegun what it was about to take when it stopped', async () => {
+    scripts = new Scripts();
+    let entered = 0;
+    const fn = scripts.add(integration, 'action', 'late', async () => void (entered += 1));
+    const runs = await node();
+    await enqueue(runs, request(fn, { kind: 'action' }));
+    const { stopped } = await core.db.transaction(async (tx) => {
+      await tx.query('LOCK TABLE run IN SHARE ROW EXCLUSIVE MODE');
+      const stop = runs.start();
+      const waiting = "SELECT 1 FROM pg_locks WHERE relation = 'run'::regclass AND NOT granted";
+      await expect.poll(() => core.node.db.query(waiting), soon).toHaveLength(1);
+      return { stopped: stop() };
+    });
+    await stopped;
+    const left = await core.db.query('SELECT state, attempts, lease_epoch FROM run');
+    expect(left).toEqual([{ state: 'queued', attempts: 0, lease_epoch: 1 }]);
+    expect(entered).toBe(0);
+  });
+
+  it('deletes old runs as fast as a busy node ends them', async () => {
+    const runs = await node();
+    await core.db.query(
+      `INSERT INTO run (environment_id, uuid, kind, trigger, state, function_id, function_name, version, integration_id,
+         finished_at)
+       SELECT $1, gen_random_uuid(), 'action', 'api', 'succeeded', 1, 'old', '1', 1, now() - interval '16 days'
+       FROM generate_series(1, 2001)`,
+      [integration.environmentId],
+    );
+    start(runs);
+    await expect.poll(states, { timeout: 5_000 }).toEqual({});
   });
 
   it('gives up what waited too long, and tries failed runs again', async () => {

@@ -51,8 +51,8 @@ export interface Queue {
   /** Something may be due. */
   wake(): void;
   sweep(): Promise<void>;
-  /** Subscribes; takes up work until the returned function is called, which stops taking but goes on beating. */
-  start(): { stopTaking(): void; stop(): Promise<void> };
+  /** Subscribes; takes up work until `stopTaking`, which resolves when nothing more will begin, and goes on beating until `stop`. */
+  start(): { stopTaking(): Promise<void>; stop(): Promise<void> };
 }
 
 export function createQueue(deps: QueueDeps): Queue {
@@ -61,7 +61,7 @@ export function createQueue(deps: QueueDeps): Queue {
   let lastEnvironment = 0;
   const state = { taking: false };
   const foundMore = createStatistics(deps, 'run');
-  let filling = false;
+  let filling: Promise<void> | undefined;
   let again = false;
   let cleanIn = 1;
 
@@ -73,15 +73,14 @@ export function createQueue(deps: QueueDeps): Queue {
 
   function wake(): void {
     if (!state.taking) return;
-    if (filling) {
+    if (filling !== undefined) {
       again = true;
       return;
     }
-    filling = true;
-    fill()
+    filling = fill()
       .catch((error: unknown) => log.warn('no runs could be taken up; trying again', { error: errorText(error) }))
       .finally(() => {
-        filling = false;
+        filling = undefined;
         if (again) {
           again = false;
           wake();
@@ -179,8 +178,10 @@ export function createQueue(deps: QueueDeps): Queue {
     cleanIn -= 1;
     if (cleanIn > 0) return;
     cleanIn = CLEAN_EVERY;
-    await forgetOldKeys(db, DELETE_BATCH);
-    await deleteOld(db, KEEP_MS, DELETE_BATCH);
+    const forgotten = await forgetOldKeys(db, DELETE_BATCH);
+    const deleted = await deleteOld(db, KEEP_MS, DELETE_BATCH);
+    // There is more: a busy node ends more runs in five minutes than one statement should delete.
+    if (forgotten === DELETE_BATCH || deleted === DELETE_BATCH) cleanIn = 1;
   }
 
   async function takeFromDeadNode(tx: Sql, row: RunRow): Promise<void> {
@@ -227,10 +228,11 @@ export function createQueue(deps: QueueDeps): Queue {
       );
       wake();
       return {
-        stopTaking() {
+        async stopTaking() {
           state.taking = false;
           stopPolling();
           stopSweeping();
+          await filling;
         },
         async stop() {
           stopBeating();

@@ -77,7 +77,15 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
 
   async function run(task: Task, queued: boolean, signal?: AbortSignal): Promise<{ run: Run; result: RunResult }> {
     const { environment_id: environmentId, id, lease_epoch: epoch } = task.row;
-    const own: HeldRun = { environmentId, id, epoch, queued, abort: new AbortController(), reason: undefined };
+    const own: HeldRun = {
+      environmentId,
+      id,
+      epoch,
+      queued,
+      abort: new AbortController(),
+      hasBegun: false,
+      reason: undefined,
+    };
     const key = `${environmentId}:${id}`;
     const onAbort = (): void => {
       own.reason ??= 'cancelled';
@@ -273,11 +281,11 @@ export async function createRuns(deps: RunsDeps): Promise<Runs> {
 
   /** Lets runs end for some seconds; what is left is handed back, or ended when nobody may repeat it. */
   async function stop(active: ReturnType<typeof queue.start>): Promise<void> {
-    active.stopTaking();
     stopping = true;
+    const taken = active.stopTaking();
     const waited = new AbortController();
     const late = clock.sleep(limits.stopWaitMs, waited.signal).catch(() => undefined); // all ended in time
-    await Promise.race([Promise.allSettled(ending), late]);
+    await Promise.race([taken.then(() => Promise.allSettled(ending)), late]);
     waited.abort();
     for (const one of held.values()) {
       one.reason ??= 'stopping';

@@ -216,13 +216,14 @@ export async function deleteOld(sql: Sql, keepMs: number, limit: number): Promis
   return rows.length;
 }
 
-/** Idempotency keys are good for a day. */
-export async function forgetOldKeys(sql: Sql, limit: number): Promise<void> {
-  await sql.query(
+/** Idempotency keys are good for a day; resolves to how many went. */
+export async function forgetOldKeys(sql: Sql, limit: number): Promise<number> {
+  const rows = await sql.query(
     `UPDATE run SET idempotency_hash = NULL, request_hash = NULL WHERE (environment_id, id) IN (
        SELECT environment_id, id FROM run
        WHERE idempotency_hash IS NOT NULL AND queued_at < statement_timestamp() - interval '24 hours'
-       ORDER BY queued_at LIMIT $1)`,
+       ORDER BY queued_at LIMIT $1) RETURNING 1`,
     [limit],
   );
+  return rows.length;
 }

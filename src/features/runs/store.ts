@@ -264,6 +264,27 @@ export async function requeueRun(
   return rows.length > 0;
 }
 
+/**
+ * Puts a run back whose script has not begun, as if nobody had taken it; not for longer than it was worth starting, or an
+ * hour where that is past.
+ */
+export async function handBack(
+  sql: Sql,
+  run: { environmentId: number; id: number; owner: string; epoch: number; waitMs: number },
+): Promise<boolean> {
+  const rows = await sql.query(
+    `UPDATE run SET state = 'queued', lease_owner = NULL, lease_until = NULL, attempts = attempts - 1,
+       started_at = CASE WHEN attempts > 1 THEN started_at END,
+       run_at = clock_timestamp() + $5::float8 * interval '1 millisecond',
+       start_by = coalesce(start_by, clock_timestamp() + interval '1 hour')
+     WHERE environment_id = $1 AND id = $2 AND lease_owner = $3 AND lease_epoch = $4 AND state = 'running'
+       AND NOT cancel_requested
+     RETURNING 1`,
+    [run.environmentId, run.id, run.owner, run.epoch, run.waitMs],
+  );
+  return rows.length > 0;
+}
+
 /** True while the run holds its lease; keeps every taker away until the commit, but not the heartbeat. */
 export async function holdLease(sql: Sql, id: Pick<Ending, 'environmentId' | 'id' | 'owner' | 'epoch'>) {
   const rows = await sql.query(
