@@ -201,7 +201,11 @@ describe('its buttons', () => {
     expect(await ask({ host: 'rebound.example:3003' })).toBe(401);
     const password = Buffer.from(`hawser:${file.dashboardPassword}`).toString('base64');
     expect(await ask({ host: 'rebound.example:3003', authorization: `Basic ${password}` })).toBe(401);
-    expect(await ask({ host: new URL(file.url).host })).toBe(200);
+    const { host } = new URL(file.url);
+    expect(await ask({ host })).toBe(200);
+    // A tunnel ends on this machine, too.
+    expect(await ask({ host, 'x-forwarded-for': '203.0.113.9' })).toBe(401);
+    expect(await ask({ host, 'x-forwarded-for': '203.0.113.9', authorization: `Basic ${password}` })).toBe(200);
   });
 });
 

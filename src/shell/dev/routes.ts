@@ -15,6 +15,7 @@ import { readFunctions, runSyncRoute } from './functions.ts';
 import { pageHeaders, renderDevPage, STYLE } from './page.ts';
 import { SEEDED } from './seed.ts';
 import { hasShownCall, proxiedCall } from './shown-call.ts';
+import { isOwnHost, isThisMachine } from './visitor.ts';
 import { readWebhooks } from './webhooks.ts';
 
 const devErrors = defineErrors({
@@ -248,10 +249,9 @@ type AnyRequest = Pick<RouteRequest<unknown, unknown, unknown, unknown>, 'ip' | 
 /** This machine may enter; everybody else needs the password (HTTP Basic). Undefined: admitted. */
 function admit(deps: DevDeps, request: AnyRequest) {
   const { host, authorization } = request.headers as { host?: string; authorization?: string };
-  const local = request.ip === '127.0.0.1' || request.ip === '::1' || request.ip === '::ffff:127.0.0.1';
-  // The name must be ours too: a foreign name that resolves to this machine (DNS rebinding) is not "this machine".
-  const ownName = host !== undefined && isOwnName(host, deps.services.publicUrl());
-  if (local && ownName) return undefined;
+  if (isThisMachine(request)) return undefined;
+  // A foreign name that resolves to this machine (DNS rebinding) gets nothing, password or not.
+  const ownName = host !== undefined && isOwnHost(host, deps.services.publicUrl());
   const expected = `Basic ${Buffer.from(`hawser:${deps.dashboardPassword}`).toString('base64')}`;
   if (ownName && authorization !== undefined && sameText(authorization, expected)) return undefined;
   return {
@@ -259,11 +259,6 @@ function admit(deps: DevDeps, request: AnyRequest) {
     headers: { 'www-authenticate': 'Basic realm="Hawser"', 'content-type': 'text/plain; charset=utf-8' },
     body: 'Sign in as "hawser" with the dashboard password from hawser.json.\n',
   };
-}
-
-function isOwnName(host: string, publicUrl: URL): boolean {
-  const name = host.replace(/:\d+$/, '');
-  return host === publicUrl.host || ['localhost', '127.0.0.1', '[::1]'].includes(name);
 }
 
 /** A form of another site cannot press our buttons. */
