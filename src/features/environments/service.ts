@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isUuidV4, randomId, randomSecret } from '../../base/ids.ts';
 import { errorText, type Log } from '../../base/log.ts';
 import type { Keyring } from '../../platform/keyring/index.ts';
-import type { Database } from '../../platform/postgres/index.ts';
+import type { Database, Sql } from '../../platform/postgres/index.ts';
 import { environmentErrors } from './errors.ts';
 import { createApiKeys, hashOfKey } from './keys-api.ts';
 import { createKeyWatch } from './keys-nodes.ts';
@@ -11,6 +11,7 @@ import type { Environment, Environments, Principal } from './model.ts';
 import {
   insertDataKey,
   insertEnvironment,
+  lockSigningKey,
   selectApiKey,
   selectDataKeys,
   selectEnvironments,
@@ -81,8 +82,11 @@ export async function createEnvironments(deps: {
     );
   }
 
-  async function signingKeys(environmentId: number): Promise<{ current: string; previous: string | undefined }> {
-    const row = await selectSigningKeys(db, environmentId);
+  async function signingKeys(
+    environmentId: number,
+    sql: Sql = db,
+  ): Promise<{ current: string; previous: string | undefined }> {
+    const row = await selectSigningKeys(sql, environmentId);
     if (row === undefined || row.sealed === null) {
       throw environmentErrors.fail('sealed', { detail: 'no webhook signing key' });
     }
@@ -153,18 +157,23 @@ export async function createEnvironments(deps: {
       return principal;
     },
     webhookSigningKey: async (environmentId) => (await signingKeys(environmentId)).current,
-    webhookSigningKeys: signingKeys,
+    webhookSigningKeys: (environmentId) => signingKeys(environmentId),
     async rotateWebhookSigningKey(environmentId, graceMs) {
-      const { current } = await signingKeys(environmentId);
+      // Also opens the environment's keys: the transaction is not to wait for another connection.
+      await signingKeys(environmentId);
       const next = randomSecret();
       const previousId = randomId();
-      const keys = {
-        sealed: await vault.seal(signingKeyPlace(environmentId), next),
-        previousId,
-        previous: await vault.seal(previousKeyPlace(environmentId, previousId), current),
-        previousMs: graceMs,
-      };
-      await db.transaction((tx) => replaceSigningKey(tx, environmentId, keys));
+      await db.transaction(async (tx) => {
+        // Of two at once each caller has been given a key: the first one's becomes the one before.
+        await lockSigningKey(tx, environmentId);
+        const { current } = await signingKeys(environmentId, tx);
+        await replaceSigningKey(tx, environmentId, {
+          sealed: await vault.seal(signingKeyPlace(environmentId), next),
+          previousId,
+          previous: await vault.seal(previousKeyPlace(environmentId, previousId), current),
+          previousMs: graceMs,
+        });
+      });
       return next;
     },
   };

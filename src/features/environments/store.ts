@@ -87,6 +87,11 @@ export async function selectSigningKeys(sql: Sql, environmentId: number): Promis
   return rows[0];
 }
 
+/** Until the transaction ends nobody else replaces the signing key. */
+export async function lockSigningKey(sql: Sql, environmentId: number): Promise<void> {
+  await sql.query('SELECT 1 FROM environment WHERE id = $1 FOR NO KEY UPDATE', [environmentId]);
+}
+
 /** The new key, and the one before it until its time is over. */
 export async function replaceSigningKey(
   sql: Sql,

@@ -78,6 +78,19 @@ describe('a new environment', () => {
   });
 });
 
+describe('rotations of the signing key at once', () => {
+  it('one after the other: the key before the last one is one that was given out, too', async () => {
+    const nodes = [await start(db), await start(db)] as const;
+    const rotations = Array.from({ length: 8 }, (_, index) =>
+      nodes[index % 2 === 0 ? 0 : 1].rotateWebhookSigningKey(environmentId, 60_000),
+    );
+    const given = await Promise.all(rotations);
+    const { current, previous } = await nodes[0].webhookSigningKeys(environmentId);
+    expect(given).toContain(current);
+    expect(given).toContain(previous);
+  });
+});
+
 describe('vault', () => {
   it('reads the data keys once, and again for a value under a key it does not know: one reading for many', async () => {
     const seen = counting(db);
