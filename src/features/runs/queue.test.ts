@@ -111,6 +111,20 @@ describe('lanes', () => {
     expect(done.indexOf('aa')).toBeLessThan(5);
   });
 
+  it('of one environment never take all slots: those of another one find theirs', async () => {
+    scripts = new Scripts();
+    const { id: environmentId } = await core.node.environments.create({ name: 'other', isProduction: false });
+    const endless = scripts.add(integration, 'sync', 'endless', ({ signal }) => systemClock.sleep(60_000, signal));
+    const short = scripts.add({ ...integration, environmentId }, 'sync', 'short', async () => null);
+    const runs = await node({ slots: 4 });
+    start(runs);
+    await enqueue(runs, ...[1, 2, 3, 4, 5].map((n) => request(endless, { lane: `${n}` })));
+    await expect.poll(states, soon).toEqual({ running: 3, queued: 2 });
+    // Its connection is not there: it fails as soon as it has its turn.
+    await enqueue(runs, request(short, { environmentId, connection: { id: 0 } }));
+    await expect.poll(states, soon).toEqual({ running: 3, queued: 2, failed: 1 });
+  });
+
   it('give a slot to one run, whoever asks (fault 20)', async () => {
     scripts = new Scripts();
     const fn = scripts.add(integration, 'sync', 'slot', async () => null);

@@ -29,6 +29,8 @@ import { notifyQueued, type RunRow } from './store.ts';
 const LANES_SPARE = 16;
 /** Statements per environment and pass: what is behind them has its turn in the next pass. */
 const HOPS_MAX = 20;
+/** Of the slots: runs of one environment may last for hours, and others must not wait for them. */
+const ENVIRONMENT_SHARE = 0.75;
 const SWEEP_BATCH = 100;
 const DELETE_BATCH = 2_000;
 /** Old records are looked for once in so many sweeps. */
@@ -65,10 +67,13 @@ export function createQueue(deps: QueueDeps): Queue {
   let again = false;
   let cleanIn = 1;
 
-  function free(): number {
-    let queued = 0;
-    for (const one of held.values()) if (one.queued) queued += 1;
-    return limits.slots - queued;
+  /** Slots that nobody has; with an environment, those it may take of them. */
+  function free(environmentId?: number): number {
+    const queued = [...held.values()].filter((one) => one.queued);
+    const left = limits.slots - queued.length;
+    if (environmentId === undefined) return left;
+    const own = queued.filter((one) => one.environmentId === environmentId);
+    return Math.min(left, Math.ceil(limits.slots * ENVIRONMENT_SHARE) - own.length);
   }
 
   function wake(): void {
@@ -98,7 +103,7 @@ export function createQueue(deps: QueueDeps): Queue {
     for (let index = 0; index < turn.length && state.taking && free() > 0; index++) {
       const environmentId = turn[index] as number;
       const share = Math.max(1, Math.ceil(free() / (turn.length - index)));
-      await fillFrom(environmentId, share);
+      await fillFrom(environmentId, Math.min(share, free(environmentId)));
       lastEnvironment = environmentId;
     }
   }

@@ -13,6 +13,7 @@ export const SANDBOX_LIMITS = {
   openFiles: { value: 64, why: 'a process needs its pipes and nothing else (`prlimit` only)' },
   processesMax: { value: 12, why: 'processes of one node; further runs wait for a free one' },
   aloneMax: { value: 8, why: 'of these for runs that have a process of their own, so that others find a place' },
+  environmentShare: { value: 0.75, why: 'of both for one environment at a time, so that others find a place' },
   crowdedMs: { value: 2_000, why: 'after such a wait twice as many processes may run: runs may wait for one another' },
   concurrencyMax: { value: 16, why: 'runs of the same function in one process at a time' },
   spreadAt: { value: 4, why: 'with so many runs in each process another one is started, one per processor' },

@@ -62,6 +62,14 @@ describe('runs', () => {
     expect(await Promise.all([first, second])).toEqual([600, 1]);
   });
 
+  it.each([false, true])('keeps places for others when one environment would take all (alone: %s)', async (alone) => {
+    const mine = testSandbox({ processesMax: 4, aloneMax: 4, crowdedMs: 600_000 });
+    const endless = [1, 2, 3, 4].map((n) => mine.run(aRun(`await new Promise(() => {}); // ${n}`, { alone })));
+    expect(await outputOf(mine, 'return "other";', { environmentId: 2, alone })).toBe('other');
+    await mine.close();
+    expect(await Promise.all(endless)).toMatchObject(Array(4).fill({ error: { code: 'script_aborted' } }));
+  });
+
   it('lets calls over the limit of open ones wait', async () => {
     const mine = testSandbox({ callsMax: 3 });
     let open = 0;

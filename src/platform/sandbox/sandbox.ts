@@ -63,10 +63,20 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
     pump();
   }
 
+  function processesMax(): number {
+    const waitedMs = clock.monotonicMs() - (queue[0]?.sinceMs ?? Number.POSITIVE_INFINITY);
+    return limits.processesMax * (waitedMs > limits.crowdedMs ? 2 : 1);
+  }
+
+  /** True when the environment works in as many of these as one may, of `max`. */
+  function hasItsShare({ environmentId }: SandboxRun, among: ReadonlySet<Child>, max: number): boolean {
+    const own = [...among].filter((child) => child.running > 0 && child.key?.startsWith(`${environmentId}:`) === true);
+    return own.length >= Math.ceil(max * limits.environmentShare);
+  }
+
   /** Room for one more process: also by ending one that has nothing to do. */
   function hasRoom(): boolean {
-    const waitedMs = clock.monotonicMs() - (queue[0]?.sinceMs ?? Number.POSITIVE_INFINITY);
-    if (children.size < limits.processesMax * (waitedMs > limits.crowdedMs ? 2 : 1)) return true;
+    if (children.size < processesMax()) return true;
     const idle = [...children].filter((child) => child.running === 0);
     if (idle.some((child) => child.isRetired)) return false; // one is on its way out
     idle.toSorted((a, b) => a.idleSinceMs - b.idleSinceMs)[0]?.kill();
@@ -75,6 +85,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
   }
 
   function freshFor(run: SandboxRun): Child | undefined {
+    if (hasItsShare(run, children, processesMax())) return undefined;
     const slot = slotOf(run.environmentId);
     for (const child of children) {
       if (child.key === undefined && child.slot === slot && !child.isRetired) return child;
@@ -84,7 +95,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
 
   function place(run: SandboxRun): Child | undefined {
     if (run.alone === true) {
-      if (alone.size >= limits.aloneMax) return undefined;
+      if (alone.size >= limits.aloneMax || hasItsShare(run, alone, limits.aloneMax)) return undefined;
       const child = freshFor(run);
       if (child === undefined) return undefined;
       child.isRetired = true;
@@ -105,7 +116,7 @@ export function createSandbox({ clock, log, limits: over }: SandboxDeps): Sandbo
     const full = new Set<string>();
     for (let at = 0; at < queue.length;) {
       const next = queue[at] as Queued;
-      const key = next.run.alone === true ? '' : keyOf(next.run);
+      const key = next.run.alone === true ? `alone:${next.run.environmentId}` : keyOf(next.run);
       const child = full.has(key) ? undefined : place(next.run);
       if (child === undefined) {
         full.add(key);
