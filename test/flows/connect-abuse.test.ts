@@ -1,5 +1,5 @@
 /** Abuse of the connect flow (threats 2.6, cases 1–3, 6–12): each must be refused without a word to the provider. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../support/app.ts';
@@ -159,6 +159,16 @@ describe('the browser', () => {
     const flow = await answeredFlow(app, { query: { return_to: 'https://app.example.com/' } });
     const response = await followBack(app, flow.back, '');
     expect([response.status, response.headers.get('location')]).toEqual([400, null]);
+  });
+
+  it('abuse 2: does not learn where the waiting one can be reached when it is the wrong one', async () => {
+    const id = randomUUID();
+    const [flow, own] = [
+      await answeredFlow(app, { query: { ws_client_id: id } }),
+      await answeredFlow(app, { query: { ws_client_id: id } }),
+    ];
+    expect(await (await followBack(app, flow.back, '')).text()).not.toContain(id);
+    expect(await (await followBack(app, own.back, own.cookie)).text()).toContain(id);
   });
 });
 

@@ -48,7 +48,7 @@ const TOKEN_WORDS: Record<TokenFailureKind, string> = {
 export type Finish = {
   /** Where to go, when there is no popup. */
   returnTo: string | undefined;
-  /** Id the waiting browser gave; the page repeats it, so that two attempts of one browser never mix. */
+  /** Id this browser gave; the page repeats it, so that two attempts of one browser never mix. */
   wsClientId: string | undefined;
 } & (
   | { ok: true; notice: Extract<Notice, { message_type: 'success' }> }
@@ -74,7 +74,7 @@ export async function finishFlow(
         is_pending: false,
       },
       returnTo: progress.secret?.returnTo,
-      wsClientId: progress.wsClientId,
+      wsClientId: progress.ownClientId,
     };
   } catch (thrown) {
     finish = await fail(deps, progress, thrown);
@@ -92,7 +92,10 @@ export async function finishFlow(
 interface Progress {
   key: string;
   connectionId: string;
+  /** Who waits for the outcome. */
   wsClientId?: string | undefined;
+  /** The same when it is the browser that came back: whoever knows it can send messages there. */
+  ownClientId?: string | undefined;
   attempt?: Attempt;
   secret?: FlowSecret;
   providerError?: string | undefined;
@@ -107,9 +110,11 @@ async function run(
   const flow = await takeFlowOf(deps, input.query, browser);
   progress.wsClientId = flow.wsClientId;
   progress.connectionId = flow.connectionId;
+  const isOwn = browser !== undefined && timingSafeEqual(browser, flow.browserHash);
+  if (isOwn) progress.ownClientId = flow.wsClientId;
   const { attempt, used } = await openFlow(deps, flow);
   progress.key = attempt.integration.uniqueKey;
-  if (browser === undefined || !timingSafeEqual(browser, flow.browserHash)) {
+  if (!isOwn) {
     // The page belongs to another browser: it learns nothing about the flow, and is not sent anywhere.
     progress.attempt = attempt;
     throw errors.fail('state_cookie_err');
@@ -267,7 +272,7 @@ async function fail(deps: ConnectDeps, progress: Progress, thrown: unknown): Pro
       provider_error: progress.providerError,
     },
     returnTo: progress.secret?.returnTo,
-    wsClientId: progress.wsClientId,
+    wsClientId: progress.ownClientId,
   };
 }
 

@@ -55,11 +55,10 @@ export function readBrowserQuery(query: unknown): BrowserQuery {
       issues.push({ code: 'invalid_type', message: 'Give this parameter once, as text.', path });
     } else if (value.length > VALUE_LENGTH_MAX) {
       issues.push({ code: 'too_big', message: `At most ${VALUE_LENGTH_MAX} characters.`, path });
-    } else if (value.includes('\0')) {
-      // PostgreSQL's text takes none.
-      issues.push({ code: 'custom', message: 'This holds a NUL character.', path });
     } else if (group !== undefined && key !== undefined) {
       if (!NAME.test(key)) issues.push({ code: 'custom', message: 'This name is not allowed.', path });
+      // PostgreSQL's text takes none.
+      else if (value.includes('\0')) issues.push({ code: 'custom', message: 'This holds a NUL character.', path });
       else groups[group].set(key, value);
     } else if (key === undefined && name !== undefined && PLAIN.has(name)) {
       plain.set(name, value);
