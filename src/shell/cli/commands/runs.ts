@@ -194,8 +194,11 @@ async function runSync(client: Client, job: Job): Promise<void> {
     provider_config_key: job.key,
     connection_id: job.connection,
   });
+  let id = open?.id;
   for (;;) {
-    const run = (await runs()).find((one) => one.id === open?.id || Number(one.cursor) > newest);
+    id ??= (await runs()).find((one) => Number(one.cursor) > newest)?.id;
+    // By its id: meanwhile other runs may have pushed it off the page.
+    const run = id === undefined ? undefined : ((await client.json('GET', `/runs/${id}`)) as { data: WireRun }).data;
     if (run !== undefined && ENDED.includes(run.state)) {
       output.out(options.json === true ? `${JSON.stringify(run, undefined, 2)}\n` : `${lineOf(run)}\n`);
       if (run.state !== 'succeeded') {
