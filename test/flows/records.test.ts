@@ -234,4 +234,16 @@ describe('held deletions', () => {
     expect((await detect()).deletedKeys).toHaveLength(100);
     expect((await app.api('GET', '/records/held')).body).toEqual({ data: [] });
   });
+
+  it('name their variant as it is to be confirmed, whatever stands in it', async () => {
+    const place = placeOf('Guarded::eu::north');
+    const list = Array.from({ length: 200 }, (_, id) => ({ id }));
+    await save(place.model, list, 1);
+    const detection = records.deleteNotSavedSince({ ...place, syncId: 1, since: 2 });
+    await expect(detection).rejects.toMatchObject({ code: 'mass_deletion_held' });
+    const [{ model, variant }] = (await app.api('GET', '/records/held')).body.data;
+    const names = { 'connection-id': connectionId, 'provider-config-key': KEY };
+    const confirmed = await app.api('POST', '/records/confirm-deletion', { model, variant }, names);
+    expect(confirmed.body).toEqual({ success: true });
+  });
 });

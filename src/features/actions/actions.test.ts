@@ -139,6 +139,10 @@ describe('synchronous actions', () => {
       connection_id: 'acme',
       output: 'text',
     });
+    const listed = async (key: string) => (await app.api('GET', `/runs?provider_config_key=${key}`)).body;
+    expect((await listed('xref')).runs).not.toEqual([]);
+    expect((await listed('checkr-partner')).runs).toEqual([]);
+    expect((await listed('nobody')).error.code).toBe('unknown_provider_config');
   });
 
   it('tell failures as the contract says', async () => {

@@ -151,6 +151,7 @@ export interface Runs {
   result(run: Run): Promise<RunResult | undefined>;
   list(query: {
     environmentId: number;
+    integrationId?: number;
     connectionId?: number;
     functionId?: number;
     syncId?: number;

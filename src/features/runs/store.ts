@@ -336,6 +336,7 @@ export async function selectRuns(
   sql: Sql,
   query: {
     environmentId: number;
+    integrationId?: number | undefined;
     connectionId?: number | undefined;
     functionId?: number | undefined;
     syncId?: number | undefined;
@@ -351,6 +352,7 @@ export async function selectRuns(
     values.push(value);
     where.push(`${condition} $${values.length}`);
   };
+  add('r.integration_id =', query.integrationId);
   add('r.connection_id =', query.connectionId);
   add('r.function_id =', query.functionId);
   add('r.sync_id =', query.syncId);

@@ -20,12 +20,13 @@ export function listHeldRoute({ connections, integrations, records }: RecordRout
         const integration = connection && (await integrations.byId(environmentId, connection.integrationId));
         // Deleted since the list was read.
         if (connection === undefined || integration === undefined) continue;
-        const [model, variant = 'base'] = held.model.split('::');
+        const [model, ...rest] = held.model.split('::');
         data.push({
           connection_id: connection.connectionId,
           provider_config_key: integration.uniqueKey,
           model,
-          variant,
+          // The name of a variant may hold the separator; that of a model may not.
+          variant: rest.length === 0 ? 'base' : rest.join('::'),
           total: held.total,
           missing: held.missing,
           held_at: held.at.toISOString(),

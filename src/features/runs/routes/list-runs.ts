@@ -35,18 +35,23 @@ export function listRunsRoute(deps: RunRouteDeps) {
     async handle(request) {
       const { query } = request;
       const environmentId = environmentOf(request).id;
+      let integrationId: number | undefined;
       let connectionId: number | undefined;
-      if (query.provider_config_key !== undefined && query.connection_id !== undefined) {
+      if (query.provider_config_key !== undefined) {
         const integration = await deps.integrations.byKey(environmentId, query.provider_config_key);
         if (integration === undefined) throw integrationErrors.fail('unknown_provider_config');
-        const connection = await deps.connections.byPublicId(environmentId, integration.id, query.connection_id);
-        if (connection === undefined) throw connectionErrors.fail('unknown_connection');
-        connectionId = connection.id;
+        integrationId = integration.id;
+        if (query.connection_id !== undefined) {
+          const connection = await deps.connections.byPublicId(environmentId, integration.id, query.connection_id);
+          if (connection === undefined) throw connectionErrors.fail('unknown_connection');
+          connectionId = connection.id;
+        }
       }
       const limit = query.limit ?? LIMIT_DEFAULT;
       const runs = await deps.runs.list({
         environmentId,
         limit: limit + 1,
+        ...(integrationId !== undefined && { integrationId }),
         ...(connectionId !== undefined && { connectionId }),
         ...(query.state !== undefined && { state: query.state }),
         ...(query.cursor !== undefined && { before: Number(query.cursor) }),
