@@ -147,14 +147,19 @@ export async function createVariant(deps: SyncsDeps, target: ConnectionTarget, n
 export async function deleteVariant(deps: SyncsDeps, target: ConnectionTarget, name: SyncName): Promise<void> {
   refuseBase(name);
   const { environmentId, connection } = target;
-  const models = await locking(deps, async (tx) => {
-    const { fn, sync } = await oneSync(deps, tx, target, name, 'not_found');
+  const { fn, sync } = await locking(deps, async (tx) => {
+    const found = await oneSync(deps, tx, target, name, 'not_found');
+    await setSyncState(tx, found.sync, 'paused');
+    await deps.runs.cancel(tx, { environmentId, syncId: found.sync.id });
+    return found;
+  });
+  // The row goes last: where this breaks off, the caller can delete it again.
+  await deps.records.empty(environmentId, connection.id, modelsOf(fn, name.variant));
+  await locking(deps, async (tx) => {
     await deps.runs.cancel(tx, { environmentId, syncId: sync.id });
     await deleteSync(tx, sync);
     await deps.runs.checkpoints.clear(tx, checkpointOf(fn, sync));
-    return modelsOf(fn, name.variant);
   });
-  await deps.records.empty(environmentId, connection.id, models);
 }
 
 /** Where this sync keeps where it stopped. */

@@ -320,6 +320,10 @@ describe('control', () => {
       code: 'invalid_variant',
     });
     expect((await status(connection)).map(({ models }) => models)).toEqual([['Person'], ['Person::big']]);
+    const broken = { ...deps(), records: { empty: () => Promise.reject(new Error('the database went away')) } };
+    const halfWay = createSyncs({ ...broken, functions: { ...functions, onChange: () => undefined } } as never);
+    await expect(halfWay.deleteVariant(aim, big)).rejects.toThrow('went away');
+    expect((await status(connection))[1]?.sync).toMatchObject({ variant: 'big', state: 'paused' });
     await syncs.deleteVariant(aim, big);
     expect(emptied).toEqual(['Person::big']);
     await expect(syncs.deleteVariant(aim, big)).rejects.toMatchObject({ code: 'not_found' });
