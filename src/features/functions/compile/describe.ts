@@ -67,7 +67,6 @@ export async function describeBundles(
     },
     limits: { timeoutMs: DESCRIBE_TIMEOUT_MS, outputBytesMax: DESCRIBED_BYTES_MAX },
     host: () => Promise.reject(new Error('Code outside of exec cannot use the script object.')),
-    alone: true,
   });
   if (result.ok) return result.output as Described[];
   if (bundles.length === 1)
