@@ -26,6 +26,8 @@ export interface ErrorOptions {
   errors?: Issue[];
   /** Public, machine-readable addition. */
   payload?: unknown;
+  /** The same where the wire contract has it beside the code and not under `payload`. */
+  beside?: Record<string, unknown>;
   /** For the log only, never sent. */
   detail?: string;
   cause?: unknown;
@@ -37,6 +39,7 @@ export class HawserError extends Error {
   readonly retryable: boolean;
   readonly errors: Issue[] | undefined;
   readonly payload: unknown;
+  readonly beside: Record<string, unknown> | undefined;
   readonly detail: string | undefined;
 
   constructor(code: string, row: ErrorRow, options: ErrorOptions = {}) {
@@ -47,6 +50,7 @@ export class HawserError extends Error {
     this.retryable = row.retryable ?? false;
     this.errors = options.errors;
     this.payload = options.payload;
+    this.beside = options.beside;
     this.detail = options.detail;
   }
 }

@@ -116,7 +116,7 @@ function limited(error: unknown, request: FastifyRequest, guesses: Guesses): unk
 /** Source: wire contract A.4. */
 function tooMany(request: FastifyRequest) {
   return httpErrors.fail('too_many_request', {
-    payload: { method: request.method, path: request.url.split('?')[0]?.slice(0, 200) },
+    beside: { method: request.method, path: request.url.split('?')[0]?.slice(0, 200) },
   });
 }
 

@@ -106,6 +106,7 @@ export function envelope(error: HawserError): { error: Record<string, unknown> }
       message: error.message,
       ...(error.errors && { errors: error.errors }),
       ...(error.payload !== undefined && { payload: error.payload }),
+      ...error.beside,
     },
   };
 }
