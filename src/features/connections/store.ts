@@ -97,7 +97,7 @@ export async function selectByPublicIds(sql: Sql, keys: readonly PublicKey[]): P
     ],
     'connections-by-public-id',
   );
-  const found = new Array<Connection | undefined>(keys.length).fill(undefined);
+  const found: (Connection | undefined)[] = keys.map(() => undefined);
   for (const row of rows) found[row.at - 1] = toConnection(row);
   return found;
 }
