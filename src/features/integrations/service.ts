@@ -16,7 +16,6 @@ import {
   countConnections,
   holdLiving,
   insertIntegration,
-  lockByKey,
   markDeleted,
   selectAll,
   selectById,
@@ -154,7 +153,7 @@ export async function createIntegrations(deps: {
       if (found === undefined || (await open(found)) === undefined) throw integrationErrors.fail('not_found');
       try {
         const row = await db.transaction(async (tx) => {
-          const old = await lockByKey(tx, environmentId, uniqueKey);
+          const old = await selectByKey(tx, environmentId, uniqueKey, { lock: true });
           const before = old && (await open(old));
           if (before === undefined) throw integrationErrors.fail('not_found');
           const merged = mergedInput(before, input);
@@ -185,7 +184,8 @@ export async function createIntegrations(deps: {
       if (integration === undefined) throw integrationErrors.fail('not_found');
       await db.transaction(async (tx) => {
         // Whoever connects at this moment is done before, and let go of, or finds it gone.
-        if ((await lockByKey(tx, environmentId, uniqueKey)) === undefined) throw integrationErrors.fail('not_found');
+        if ((await selectByKey(tx, environmentId, uniqueKey, { lock: true })) === undefined)
+          throw integrationErrors.fail('not_found');
         await beforeDelete?.(tx, integration);
         await markDeleted(tx, environmentId, integration.id);
       });

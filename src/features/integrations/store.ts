@@ -18,28 +18,18 @@ export interface IntegrationRow {
 const COLUMNS = `environment_id, id, unique_key, provider, display_name, credentials_sealed, integration_config, custom,
   forward_webhooks, emulated, created_at, updated_at`;
 
+/** `lock`: until the transaction ends nobody else changes it, deletes it or connects to it. */
 export async function selectByKey(
   sql: Sql,
   environmentId: number,
   uniqueKey: string,
+  options: { lock?: boolean } = {},
 ): Promise<IntegrationRow | undefined> {
   const rows = await sql.query<IntegrationRow>(
-    `SELECT ${COLUMNS} FROM integration WHERE environment_id = $1 AND unique_key = $2 AND deleted_at IS NULL`,
+    `SELECT ${COLUMNS} FROM integration WHERE environment_id = $1 AND unique_key = $2 AND deleted_at IS NULL
+     ${options.lock ? 'FOR UPDATE' : ''}`,
     [environmentId, uniqueKey],
-    'integration-by-key',
-  );
-  return rows[0];
-}
-
-/** Until the transaction ends nobody else changes it, deletes it or connects to it. */
-export async function lockByKey(
-  sql: Sql,
-  environmentId: number,
-  uniqueKey: string,
-): Promise<IntegrationRow | undefined> {
-  const rows = await sql.query<IntegrationRow>(
-    `SELECT ${COLUMNS} FROM integration WHERE environment_id = $1 AND unique_key = $2 AND deleted_at IS NULL FOR UPDATE`,
-    [environmentId, uniqueKey],
+    options.lock ? undefined : 'integration-by-key',
   );
   return rows[0];
 }
