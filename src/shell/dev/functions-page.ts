@@ -85,7 +85,7 @@ export function renderRuns({ runs }: FunctionsPanel): string {
       ([model, { added, updated, deleted }]) => `${model} +${added} ~${updated} −${deleted}`,
     );
     const result = run.error ?? counts.join(', ');
-    return `<tr><td>${e(run.what)} <span class="lead">of</span> <code>${e(run.where)}</code><br><small class="lead"><code>hawser logs ${e(run.id)}</code></small></td><td>${e(run.trigger)}</td><td class="${e(tone(run.state))}">${e(run.state)}</td><td>${run.durationMs === undefined ? '' : `${run.durationMs}&nbsp;ms`}</td><td>${e(result)}</td></tr>`;
+    return `<tr><td>${e(run.what)} <span class="lead">of</span> <code>${e(run.where)}</code><br><small class="lead"><code>npm run hawser -- logs ${e(run.id)}</code></small></td><td>${e(run.trigger)}</td><td class="${e(tone(run.state))}">${e(run.state)}</td><td>${run.durationMs === undefined ? '' : `${run.durationMs}&nbsp;ms`}</td><td>${e(result)}</td></tr>`;
   });
   return `<h2 id="runs">Runs</h2>
 <table><thead><tr><th scope="col">Run</th><th scope="col">By</th><th scope="col">State</th><th scope="col">Took</th><th scope="col">Result</th></tr></thead><tbody>
