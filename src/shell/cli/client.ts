@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { StartupError, type Issue } from '../../base/errors.ts';
-import { readClientConfig } from '../../config.ts';
+import { isLoopbackHost, readClientConfig } from '../../config.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createUpstream, UpstreamFailure, type CallResponse, type Upstream } from '../../platform/upstream/index.ts';
 import { readHawserFile } from '../start/data-dir.ts';
@@ -46,36 +46,56 @@ export function withServerOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-/** Finds the running server: settings first, then what a project says, then hawser.json of the data folder. */
+/**
+ * Finds the running server: settings and what a project says first, then hawser.json of the data folder. A key of
+ * hawser.json goes to its own server only. Errors: {@link UnreachableError}.
+ */
 export async function openClient(
   environment: string,
   project?: { url: string; apiKey: string } | undefined,
 ): Promise<Client> {
   const config = readClientConfig();
-  let { url, apiKey } = config;
-  if (url === undefined && apiKey === undefined) ({ url, apiKey } = project ?? config);
+  let { url, apiKey } = project ?? config;
   for (const dataDir of config.dataDirs) {
     if (url !== undefined && apiKey !== undefined) break;
     const file = await readHawserFile(dataDir);
-    url ??= file?.url;
-    apiKey ??= file?.environments[environment]?.apiKey;
+    if (file === undefined || (url !== undefined && !isSameServer(url, file.url))) continue;
+    url ??= file.url;
+    apiKey ??= file.environments[environment]?.apiKey;
   }
-  if (url === undefined || apiKey === undefined) {
+  if (url === undefined) {
     throw new UnreachableError(
-      `No ${url === undefined ? 'server' : `API key for the environment "${environment}"`} is known. Start one with ` +
-        '`hawser dev`, or set HAWSER_URL and HAWSER_API_KEY.',
+      'No server is known. Start one with `hawser dev`, or set HAWSER_URL and HAWSER_API_KEY.',
+    );
+  }
+  checkAddress(url);
+  if (apiKey === undefined) {
+    throw new UnreachableError(
+      `No API key for the environment "${environment}" of ${url} is known. Set HAWSER_API_KEY to one.`,
     );
   }
   return clientFor(url, apiKey);
 }
 
-function clientFor(url: string, apiKey: string): Client {
+/** True for two ways to write the address of one server. */
+function isSameServer(a: string, b: string): boolean {
+  if (!URL.canParse(a) || !URL.canParse(b)) return false;
+  const [left, right] = [new URL(a), new URL(b)];
+  const isHere = isLoopbackHost(left.hostname) && isLoopbackHost(right.hostname);
+  return left.origin === right.origin || (isHere && left.port === right.port);
+}
+
+/** Errors: {@link StartupError}. */
+function checkAddress(url: string): void {
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
     throw new StartupError(
       'The address of the server is not an http(s) URL.',
       'Set HAWSER_URL (in the .env of a project, NANGO_HOSTPORT) to something like http://localhost:3003.',
     );
   }
+}
+
+function clientFor(url: string, apiKey: string): Client {
   const { host, protocol } = new URL(url);
   const pair = /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
   const upstream: Upstream = createUpstream({
