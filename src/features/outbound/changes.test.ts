@@ -58,9 +58,9 @@ async function taken(): Promise<number> {
 }
 
 /** A node that has taken many deliveries ahead of their turn; two are under way. */
-async function fullLane(): Promise<{ outbound: Outbound; id: string; secret: string }> {
+async function fullLane(more?: Partial<OutboundDeps>): Promise<{ outbound: Outbound; id: string; secret: string }> {
   hold();
-  const outbound = started();
+  const outbound = started(more);
   const { endpoint, secret } = await add('/', outbound);
   await stage.tellMany(connection, EVENTS);
   await expect.poll(() => held.length, PATIENT).toBe(SLOTS);
@@ -105,6 +105,36 @@ describe('an endpoint that is changed while many deliveries are taken for it', (
 
   it('gets nothing more when another node disables it', async () => {
     const { outbound, id } = await fullLane();
+    const before = stage.sink.got.length;
+    await stage.outbound.endpoints.change(stage.environmentId, id, { enabled: false });
+    await expect.poll(taken, PATIENT).toBe(SLOTS);
+    stage.sink.answer = () => ({ status: 200 });
+    free();
+    await expect.poll(taken, PATIENT).toBe(0);
+    await outbound.runDry();
+    expect(stage.sink.got).toHaveLength(before);
+  });
+
+  it('gets nothing more when another node disables it, though this one could not listen at first', async () => {
+    const { db } = stage.core.node;
+    let isFirst = true;
+    let tell: ((healthy: boolean) => void) | undefined;
+    const { outbound, id } = await fullLane({
+      db: {
+        ...db,
+        listen(channel, handler) {
+          if (!isFirst) return db.listen(channel, handler);
+          isFirst = false;
+          return Promise.reject(databaseErrors.fail('database_unavailable', { detail: 'could not subscribe in time' }));
+        },
+        onListenState: (handler) => {
+          tell = handler;
+          return () => {};
+        },
+      },
+    });
+    tell?.(true);
+    await expect.poll(taken, PATIENT).toBeGreaterThan(EVENTS / 2);
     const before = stage.sink.got.length;
     await stage.outbound.endpoints.change(stage.environmentId, id, { enabled: false });
     await expect.poll(taken, PATIENT).toBe(SLOTS);

@@ -35,20 +35,26 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   /** Other nodes change endpoints as well. What was missed while there was no way to hear may be any of them. */
   function watchChanges(): () => Promise<void> {
-    const subscribed = db.listen('hawser_changed', (payload) => {
-      const [table, environmentId, id] = payload.split(':');
-      if (table === 'endpoint') pump.changed(Number(environmentId), id);
+    const subscribe = () =>
+      db
+        .listen('hawser_changed', (payload) => {
+          const [table, environmentId, id] = payload.split(':');
+          if (table === 'endpoint') pump.changed(Number(environmentId), id);
+        })
+        .catch((error: unknown) => {
+          log.warn('changes of endpoints at other nodes are not heard of', { error: errorText(error) });
+          return undefined;
+        });
+    let subscribed = subscribe();
+    const stopState = db.onListenState(() => {
+      pump.changed();
+      subscribed = subscribed.then((unsubscribe) => unsubscribe ?? subscribe());
     });
-    subscribed.catch((error: unknown) =>
-      log.warn('changes of endpoints at other nodes are not heard of', { error: errorText(error) }),
-    );
-    const stopState = db.onListenState(() => pump.changed());
     return async () => {
       stopState();
-      await subscribed.then(
-        (unsubscribe) => unsubscribe(),
-        () => undefined, // it never subscribed
-      );
+      await (
+        await subscribed
+      )?.();
     };
   }
 
