@@ -173,3 +173,10 @@ it.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
     rmSync(folder, { recursive: true });
   },
 );
+
+it('a system that is short of processes says nothing about what may be: the next start asks again', async () => {
+  const short = Object.assign(new Error('spawn EAGAIN'), { code: 'EAGAIN' });
+  await expect(mayLimit('prlimit', limitsOf(), silentLog, () => Promise.resolve(short))).rejects.toBe(short);
+  const refused = Object.assign(new Error('prlimit: failed to set'), { code: 1 });
+  expect(await mayLimit('prlimit', limitsOf(), silentLog, () => Promise.resolve(refused))).toBe(false);
+});

@@ -10,6 +10,8 @@ export interface Spawned {
   child: ChildProcess;
   /** Whom it runs as, when that is not us. */
   as: { uid?: number; gid?: number };
+  /** What limits it, where there is one. */
+  prlimit: string | undefined;
   pipe: Duplex;
   stderr: Readable;
 }
@@ -70,7 +72,7 @@ export function spawnChild(slot: number, limits: SandboxLimits, { prlimit, isLon
     cwd: '/',
     ...as,
   });
-  return { child, as, pipe: child.stdio[3] as Duplex, stderr: child.stderr as Readable };
+  return { child, as, prlimit, pipe: child.stdio[3] as Duplex, stderr: child.stderr as Readable };
 }
 
 function userOf(slot: number): Spawned['as'] {
@@ -95,9 +97,18 @@ export function noteSpawnError(error: unknown, log: Log): boolean {
 
 let found: Promise<string | undefined> | undefined;
 
-/** Path of `prlimit` of util-linux, when it may do what {@link spawnChild} asks of it; found out once. */
+/** Short of something for a moment: says nothing about what may be. */
+const PASSING: ReadonlySet<unknown> = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
+
+/**
+ * Path of `prlimit` of util-linux, when it may do what {@link spawnChild} asks of it; found out once. Errors: of a system
+ * that is short of processes, memory or files at this moment.
+ */
 export function findPrlimit(limits: SandboxLimits, log: Log): Promise<string | undefined> {
-  found ??= tryPrlimit(limits, log);
+  found ??= tryPrlimit(limits, log).catch((error: unknown) => {
+    found = undefined;
+    throw error;
+  });
   return found;
 }
 
@@ -111,21 +122,24 @@ async function tryPrlimit(limits: SandboxLimits, log: Log): Promise<string | und
   return (await mayLimit(path, limits, log)) ? path : undefined;
 }
 
-/** True when the user of our processes may have these limits: root may raise one that we were started under, it may not. */
-export async function mayLimit(path: string, limits: SandboxLimits, log: Log): Promise<boolean> {
-  const error = await runTool(path, [...optionsOf(limits, false), path, '--version'], userOf(0));
+/**
+ * True when the user of our processes may have these limits: root may raise one that we were started under, it may not.
+ * Errors: those of {@link findPrlimit}.
+ */
+export async function mayLimit(path: string, limits: SandboxLimits, log: Log, run = runTool): Promise<boolean> {
+  const error = await run(path, [...optionsOf(limits, false), path, '--version'], userOf(0));
   if (error === null) return true;
-  if (noteSpawnError(error, log)) return mayLimit(path, limits, log);
+  if (noteSpawnError(error, log)) return mayLimit(path, limits, log, run);
+  if (PASSING.has(error.code)) throw error;
   log.warn('limits of the operating system could not be set for functions', { code: String(error.code) });
   return false;
 }
 
 /** A process that was started for any run gets a long sync. */
-export async function allowLong({ child, as }: Spawned, limits: SandboxLimits, log: Log): Promise<void> {
+export async function allowLong({ child, as, prlimit }: Spawned, limits: SandboxLimits, log: Log): Promise<void> {
   const { pid } = child;
-  const path = await findPrlimit(limits, log);
-  if (pid === undefined || path === undefined) return;
-  const error = await runTool(path, ['--pid', String(pid), cpuOf(limits, true)], as);
+  if (pid === undefined || prlimit === undefined) return;
+  const error = await runTool(prlimit, ['--pid', String(pid), cpuOf(limits, true)], as);
   if (error !== null && isAlive(pid))
     log.warn('a long sync may not use the processor longer', { code: String(error.code) });
 }
