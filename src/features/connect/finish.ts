@@ -25,7 +25,7 @@ import { browserOf } from './browser.ts';
 import type { ConnectDeps } from './deps.ts';
 import { errors, socketType } from './errors.ts';
 import type { FlowSecret, Notice, OAuthFlow } from './model.ts';
-import { learnedValues } from './plan.ts';
+import { learnedValues, optionallyTold } from './plan.ts';
 import { recordFailure, saveConnection } from './save.ts';
 import { finishOAuth1 } from './finish-oauth1.ts';
 import { finishInstall } from './install-app.ts';
@@ -203,6 +203,7 @@ async function exchange(
   const { connection } = await saveConnection(deps, attempt, {
     connectionId: flow.connectionId,
     connectionConfig,
+    configForgotten: optionallyTold(provider),
     accountId: typeof account === 'string' && account !== '' ? account : undefined,
     credential: {
       type: 'OAUTH2',

@@ -8,6 +8,7 @@ import {
   configIssues,
   connectionConfigOf,
   learnedKeys,
+  optionallyTold,
   PROTECTED_PARAMS,
   scopeProblem,
   scopesOf,
@@ -118,6 +119,17 @@ describe('scopes', () => {
     expect(splitScopes(' a,b  c,,a\n')).toEqual(['a', 'b', 'c']);
     expect(splitScopes('')).toEqual([]);
   });
+});
+
+it('what only some token answers tell is forgotten with its grant; what the app may have chosen is not', () => {
+  const provider = specs.find((spec) => optionallyTold(spec).length > 0);
+  const asked = specs.filter((spec) => Object.keys(spec.oauth2?.afterConnect?.metadata ?? {}).length > 0);
+  expect(provider?.oauth2?.response?.metadata).toMatchObject({ bot_user_id: 'bot_user_id' });
+  expect(provider && optionallyTold(provider)).toEqual(['bot_user_id']);
+  expect(asked.length).toBeGreaterThan(0);
+  for (const spec of asked) {
+    for (const name of optionallyTold(spec)) expect(spec.oauth2?.afterConnect?.metadata).not.toHaveProperty(name);
+  }
 });
 
 describe('configIssues', () => {

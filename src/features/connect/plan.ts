@@ -107,6 +107,15 @@ export function learnedValues(provider: ProviderSpec, metadata: Record<string, s
   return learned;
 }
 
+/**
+ * What token answers tell of some grants only: an earlier one of the same connection may have had it. Not what is asked
+ * for after a connect, where the app may have chosen one of several.
+ */
+export function optionallyTold(provider: ProviderSpec): string[] {
+  const told = Object.keys(provider.oauth2?.response?.metadata ?? {});
+  return told.filter((name) => provider.connectionConfig?.[name]?.optional === true);
+}
+
 /** One issue for each declared value that is wrong, and for each required one that is missing. */
 export function configIssues(fields: Fields | undefined, config: Record<string, unknown>, path: string): Issue[] {
   const issues: Issue[] = [];

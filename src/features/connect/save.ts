@@ -13,6 +13,8 @@ export interface Outcome {
   /** Public name of the connection. */
   connectionId: string;
   connectionConfig: Record<string, unknown>;
+  /** What an earlier grant of this connection may have told and this one did not. */
+  configForgotten?: readonly string[];
   credential: Credential;
   facts: GrantFacts;
   accountId: string | undefined;
@@ -58,6 +60,7 @@ export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcom
       facts: outcome.facts,
       values: () => ({
         connectionConfig: outcome.connectionConfig,
+        configForgotten: outcome.configForgotten,
         tags: given || reconnect === undefined ? session.tags : undefined,
         endUser: session.endUser,
         webhookUrlOverride: session.webhookUrlOverride,

@@ -37,6 +37,8 @@ export interface UpsertInput {
   integrationId: number;
   connectionId: string;
   connectionConfig: Record<string, unknown>;
+  /** Keys of the config that are no longer true when they are not told anew. Default none. */
+  configForgotten?: readonly string[] | undefined;
   metadata?: Record<string, unknown> | undefined;
   tags?: Record<string, string> | undefined;
   endUser?: EndUser | undefined;
@@ -190,6 +192,7 @@ export function createConnections(deps: { db: Database; clock: Clock; log: Log; 
         integrationId: input.integrationId,
         connectionId: input.connectionId,
         connectionConfig: input.connectionConfig,
+        configForgotten: input.configForgotten ?? [],
         metadata: input.metadata,
         tags: input.tags,
         endUserId: input.endUser?.id,

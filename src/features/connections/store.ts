@@ -119,6 +119,7 @@ export interface ConnectionValues {
   integrationId: number;
   connectionId: string;
   connectionConfig: Record<string, unknown>;
+  configForgotten: readonly string[];
   metadata: Record<string, unknown> | undefined;
   tags: Record<string, string> | undefined;
   endUserId: string | undefined;
@@ -128,7 +129,10 @@ export interface ConnectionValues {
   stateReason: string | undefined;
 }
 
-/** Inserts, or overrides the living connection of that name: config is merged, absent values are kept. */
+/**
+ * Inserts, or overrides the living connection of that name: config is merged but for what is forgotten, absent values are
+ * kept.
+ */
 export async function upsertConnection(
   sql: Sql,
   values: ConnectionValues,
@@ -138,7 +142,7 @@ export async function upsertConnection(
        end_user_id, account_id, webhook_url_override, state, state_reason)
      VALUES ($1, $2, $3, $4, $5, coalesce($6::jsonb, '{}'), $7, $8, $9, $10, $11)
      ON CONFLICT (environment_id, integration_id, connection_id) WHERE deleted_at IS NULL DO UPDATE SET
-       connection_config = c.connection_config || excluded.connection_config,
+       connection_config = (c.connection_config - $12::text[]) || excluded.connection_config,
        metadata = coalesce(excluded.metadata, c.metadata),
        tags = CASE WHEN $6::jsonb IS NULL THEN c.tags ELSE excluded.tags END,
        end_user_id = coalesce(excluded.end_user_id, c.end_user_id),
@@ -161,6 +165,7 @@ export async function upsertConnection(
       values.webhookUrlOverride ?? null,
       values.state,
       values.stateReason ?? null,
+      values.configForgotten,
     ],
   );
   const row = rows[0] as ConnectionRow & { created: boolean };
