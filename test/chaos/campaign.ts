@@ -181,7 +181,7 @@ function record(world: World, from: number, subjects: readonly Subject[]): void 
 /** Waits for a condition, but not for ever: what then follows finds that it never came. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const giveUpAtMs = performance.now() + REACH_TIMEOUT_MS;
-  while (!(await isSo()) && performance.now() < giveUpAtMs) await sleep(5);
+  while (!(await isSo()) && performance.now() < giveUpAtMs) await sleep(10);
 }
 
 interface KillScene {

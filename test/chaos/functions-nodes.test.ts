@@ -6,7 +6,7 @@ import type { ChaosNode } from './process.ts';
 import { chanceFrom } from './seeded.ts';
 
 /** Enough for three nodes; CI asks for more. */
-const DUE = Number(process.env['DUE_SYNCS'] ?? 300);
+const DUE = Number(process.env['DUE_SYNCS'] ?? 150);
 
 let database: TestDatabase;
 let world: FunctionsWorld;

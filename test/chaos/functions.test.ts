@@ -5,7 +5,7 @@ import { FUNCTION_POINTS, functionTableOf, runFunctionCampaign, type FunctionCam
 import { createFunctionsWorld, type FunctionsWorld } from './functions-world.ts';
 
 /** Every named point once, and random ones; CI asks for more than anybody wants to wait for. */
-const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 18);
+const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? FUNCTION_POINTS.length);
 const SEED = 20_261_122;
 
 let database: TestDatabase;

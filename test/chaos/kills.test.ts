@@ -6,7 +6,7 @@ import { tableOf } from './table.ts';
 import { createWorld, type World } from './world.ts';
 
 /** Every named point once, and random ones; CI asks for more, and `npm run chaos -- --rounds N` does. */
-const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 20);
+const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 16);
 const SEED = 20_260_901;
 
 let database: TestDatabase;

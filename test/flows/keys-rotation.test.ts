@@ -77,7 +77,7 @@ function startLoad(nodes: Hawser[], environments: Filled[], apiKeys: Map<number,
       } catch (error) {
         failures.push(error instanceof Error ? `${error.message} ${(error as { code?: string }).code}` : String(error));
       }
-      await systemClock.sleep(1);
+      await systemClock.sleep(8);
     }
   }
 
@@ -193,7 +193,7 @@ describe('rotation under load', () => {
         const program = rotate();
         const some = Math.floor(random() * 1_500);
         while (program.child.exitCode === null && (await sealedAnew(stage)) - before < some) {
-          await systemClock.sleep(5);
+          await systemClock.sleep(20);
         }
         program.child.kill('SIGKILL');
         await program.exited;
