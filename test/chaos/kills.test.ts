@@ -5,7 +5,7 @@ import { STRICT_KINDS } from './providers.ts';
 import { tableOf } from './table.ts';
 import { createWorld, type World } from './world.ts';
 
-/** Every named point once, and random ones; CI asks for more, and `npm run chaos -- --rounds N` does. */
+/** Every named point once, and a random one or two; CI asks for more, and `npm run chaos -- --rounds N` does. */
 const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 16);
 const SEED = 20_260_901;
 

@@ -1,15 +1,20 @@
 /** Starts, arms, stops and kills node processes. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { isFresh, MADE_FROM } from '../../bin/fresh.js';
 import type { Command, NodeOptions, Saying } from './node.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Beside the packages it needs; ignored by git, and written anew by every run. */
+/** Beside the packages it needs; ignored by git, and written anew by every run: all workers of vitest share one. */
 const BUNDLES = join(ROOT, 'node_modules/.cache/hawser-chaos');
+const SHARED = process.env['VITEST'] !== undefined;
+/** It takes a second; a machine may be busy. */
+const BUILT_TIMEOUT_MS = 60_000;
 
 const RUNNER = join(ROOT, 'src/platform/sandbox/build-runner.ts');
 
@@ -52,10 +57,12 @@ let program: Promise<string> | undefined;
  */
 function bundled(): Promise<string> {
   program ??= (async () => {
-    const directory = join(BUNDLES, String(process.pid));
-    mkdirSync(directory, { recursive: true });
-    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-    const outfile = join(directory, 'node.mjs');
+    const directory = join(BUNDLES, String(SHARED ? process.ppid : process.pid));
+    const file = join(directory, 'node.mjs');
+    // A watching vitest goes on for long, and sources are edited meanwhile.
+    if (!isFirst(directory) && isFresh(await untilThere(file), SOURCES)) return file;
+    if (!SHARED) process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    const outfile = join(directory, `node.${process.pid}.mjs`);
     await build({
       entryPoints: [fileURLToPath(new URL('./node.ts', import.meta.url))],
       outfile,
@@ -68,9 +75,38 @@ function bundled(): Promise<string> {
       // Packages in the old module format ask for their parts while they run.
       banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     });
-    return outfile;
+    renameSync(outfile, file);
+    return file;
   })();
   return program;
+}
+
+/** Removes what workers of this process shared. */
+export function forgetBundles(): void {
+  rmSync(join(BUNDLES, String(process.pid)), { recursive: true, force: true });
+}
+
+/** True for the one who made the folder. */
+function isFirst(directory: string): boolean {
+  mkdirSync(BUNDLES, { recursive: true });
+  try {
+    mkdirSync(directory);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+const SOURCES = [...MADE_FROM, 'test/chaos/node.ts'].map((path) => join(ROOT, path));
+
+async function untilThere(file: string): Promise<string> {
+  const giveUpAtMs = performance.now() + BUILT_TIMEOUT_MS;
+  while (!existsSync(file)) {
+    if (performance.now() > giveUpAtMs) throw new Error(`nobody has made ${file}`);
+    await sleep(50);
+  }
+  return file;
 }
 
 export interface ChaosNode {

@@ -12,7 +12,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { startHawser } from '../../src/shell/node.ts';
 import { eventually } from '../support/build.ts';
 import { dumpDatabase, encodingsOf, searchFor, type Canary } from '../support/canary.ts';
-import { runProgram, scratchDir, startProgram, untilReady } from '../support/process.ts';
+import { runHere, runProgram, scratchDir, startProgram, untilReady } from '../support/process.ts';
 import { resealed, unpacked } from './backup-files.ts';
 import { cli, startBackupStage, type BackupStage, type Subject } from './backup-stage.ts';
 
@@ -358,7 +358,7 @@ describe('the embedded database', () => {
           }
         };
         const accept = async (): Promise<void> => {
-          expect((await runProgram(['accept-restore'], settings)).stdout).toMatch(/^Accepted/);
+          expect((await runHere(['accept-restore'], settings)).stdout).toMatch(/^Accepted/);
         };
         expect(await health(dataDir, accept)).toEqual(['quarantined', 'ok']);
         expect(await health(dataDir)).toEqual(['ok']);

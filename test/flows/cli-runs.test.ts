@@ -1,7 +1,7 @@
 /** Functions by hand: run, runs, logs, variables, against a running server, as its own process. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../support/app.ts';
-import { runProgram } from '../support/process.ts';
+import { runHere } from '../support/process.ts';
 import type { Environment } from '../../src/base/route.ts';
 import { NO_DEFINITION } from '../../src/features/functions/index.ts';
 import type { Integration } from '../../src/features/integrations/index.ts';
@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const hawser = (...args: string[]) => runProgram(args, settings);
+const hawser = (...args: string[]) => runHere(args, settings);
 
 describe('functions by hand', () => {
   it('run an action, list it, read what it said', { timeout: 120_000 }, async () => {

@@ -1,9 +1,9 @@
-/** The command line against a running server, as its own process. */
+/** The command line against a running server. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { connectAccount } from '../support/connect.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { runProgram, scratchDir, startProgram } from '../support/process.ts';
+import { runHere, runProgram, scratchDir, startProgram } from '../support/process.ts';
 
 let app: TestApp;
 let settings: Record<string, string>;
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
-const hawser = (...args: string[]) => runProgram(args, settings);
+const hawser = (...args: string[]) => runHere(args, settings);
 
 describe('help', () => {
   it.each([[[]], [['connections']], [['call']], [['emulate']], [['dev']]])('of %j fits a screen', async (args) => {
@@ -80,10 +80,10 @@ describe('connections and call', () => {
     expect(gone.code).toBe(3);
     expect(gone.stderr).toContain('hawser dev');
     const dir = await scratchDir();
-    const nowhere = await runProgram(['connections', 'list'], { HAWSER_DATA_DIR: dir.path });
+    const nowhere = await runHere(['connections', 'list'], { HAWSER_DATA_DIR: dir.path });
     await dir.remove();
     expect(nowhere.code).toBe(3);
-    const wrong = await runProgram(['connections', 'list'], { ...settings, HAWSER_API_KEY: crypto.randomUUID() });
+    const wrong = await runHere(['connections', 'list'], { ...settings, HAWSER_API_KEY: crypto.randomUUID() });
     expect(wrong.code).toBe(4);
     expect(wrong.stderr).toContain('unknown_account');
   });
@@ -104,18 +104,18 @@ describe('emulate and migrate', () => {
     expect(unauthorized.status).toBe(401);
     program.child.kill('SIGINT');
     expect((await program.exited).code).toBe(0);
-    const unknown = await runProgram(['emulate', 'nobody', '--port', '0']);
+    const unknown = await runHere(['emulate', 'nobody', '--port', '0']);
     expect(unknown.code).toBe(1);
     expect(unknown.stderr).toContain('checkbook');
   });
 
   it('migrate brings an empty database up to date, and says so the second time', async () => {
     const database = await createTestDatabase({ migrated: false });
-    const run = () => runProgram(['migrate', '--json'], { DATABASE_URL: database.url });
+    const run = () => runHere(['migrate', '--json'], { DATABASE_URL: database.url });
     const first = JSON.parse((await run()).stdout) as { applied: string[] };
     expect(first.applied[0]).toBe('0001_init.sql');
     expect(JSON.parse((await run()).stdout)).toEqual({ applied: [] });
     await database.drop();
-    expect((await runProgram(['migrate'])).stderr).toContain('DATABASE_URL');
+    expect((await runHere(['migrate'])).stderr).toContain('DATABASE_URL');
   });
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { seedExampleFunctions } from '../../src/shell/dev/example-functions.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { connectAccount } from '../support/connect.ts';
-import { runProgram } from '../support/process.ts';
+import { runHere } from '../support/process.ts';
 
 const KEY = 'checkr-partner';
 /** Long enough for a loaded machine; nothing waits that long where it works. */
@@ -147,7 +147,7 @@ describe('actions', () => {
 });
 
 describe('the command line', () => {
-  const hawser = (...args: string[]) => runProgram(args, { HAWSER_URL: app.url, HAWSER_API_KEY: app.apiKey });
+  const hawser = (...args: string[]) => runHere(args, { HAWSER_URL: app.url, HAWSER_API_KEY: app.apiKey });
 
   it('shows syncs', async () => {
     const all = await hawser('syncs');

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { watchProject } from '../../src/shell/project/watch.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 import { connectAccount } from '../support/connect.ts';
-import { runProgram, scratchDir } from '../support/process.ts';
+import { runHere, scratchDir } from '../support/process.ts';
 
 let app: TestApp;
 let folder: Awaited<ReturnType<typeof scratchDir>>;
@@ -24,7 +24,7 @@ afterAll(async () => {
   await app?.close();
 });
 
-const hawser = (...args: string[]) => runProgram([...args, '--dir', root], { HAWSER_DATA_DIR: folder.path });
+const hawser = (...args: string[]) => runHere([...args, '--dir', root], { HAWSER_DATA_DIR: folder.path });
 function put(path: string, text: string): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), text);
@@ -59,7 +59,7 @@ export default createSync({
 
 describe('a project folder', { timeout: 240_000 }, () => {
   it('init, create, deploy by the .env of the folder; deletions are refused until they are allowed', async () => {
-    const made = await runProgram(['init', root]);
+    const made = await runHere(['init', root]);
     expect(made.stdout).toContain('tsconfig.json');
     writeFileSync(join(root, '.env'), `NANGO_HOSTPORT=${app.url}/\nNANGO_SECRET_KEY_DEV=${app.apiKey}\n`);
     put('checkr-partner/actions/read-account.ts', ACTION);

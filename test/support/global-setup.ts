@@ -9,6 +9,7 @@ import { isFresh, MADE_FROM } from '../../bin/fresh.js';
 import { silentLog } from '../../src/base/log.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { migrate, openDatabase, startEmbeddedPostgres } from '../../src/platform/postgres/index.ts';
+import { forgetBundles } from '../chaos/process.ts';
 import { useMemoryFolder } from './memory-folder.ts';
 
 declare module 'vitest' {
@@ -47,6 +48,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await admin.close();
     await server.close();
     await forgetMemoryFolder();
+    forgetBundles();
   };
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { runCli } from '../../src/shell/cli/index.ts';
 
 const ENTRY = fileURLToPath(new URL('../../bin/hawser.js', import.meta.url));
 
@@ -50,6 +51,19 @@ export function startProgram(args: string[], settings: Record<string, string> = 
 /** Runs a command to its end. */
 export function runProgram(args: string[], settings: Record<string, string> = {}): Promise<ProgramResult> {
   return startProgram(args, settings).exited;
+}
+
+/** Runs a command to its end without a process of its own, whose start would be most of the work. */
+export async function runHere(args: string[], settings: Record<string, string> = {}): Promise<ProgramResult> {
+  const before = process.env;
+  process.env = cleanEnv(settings);
+  const told = { out: '', err: '' };
+  try {
+    const code = await runCli(args, { out: (text) => (told.out += text), err: (text) => (told.err += text) });
+    return { code, signal: null, stdout: told.out, stderr: told.err };
+  } finally {
+    process.env = before;
+  }
 }
 
 export interface HawserJson {
