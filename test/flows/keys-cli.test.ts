@@ -189,6 +189,21 @@ describe('keys api', () => {
     },
     LONG_MS,
   );
+
+  it('an environment has fifty at most; one that is deleted makes room', async () => {
+    await stage.db.query(
+      `INSERT INTO api_key (environment_id, display_name, secret_hash, scopes)
+       SELECT e.id, 'many ' || n, decode(md5('many ' || n), 'hex'), '{environment:*}'
+       FROM environment e, generate_series(1, 50 - (SELECT count(*)::int FROM api_key k JOIN environment o
+         ON o.id = k.environment_id WHERE o.name = 'one')) n WHERE e.name = 'one'`,
+    );
+    const refused = await hawser(['api', 'create', 'one more', '-e', 'one']);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('at most 50 API keys');
+    expect((await hawser(['api', 'delete', 'many 1', '-e', 'one'])).code).toBe(0);
+    expect((await hawser(['api', 'create', 'one more', '-e', 'one'])).code).toBe(0);
+    await stage.db.query("DELETE FROM api_key WHERE display_name LIKE 'many %' OR display_name = 'one more'");
+  });
 });
 
 describe('the embedded database', () => {

@@ -1,10 +1,17 @@
 import { defineErrors } from '../../base/errors.ts';
 
+/** Wire contract A.1. */
+export const API_KEYS_MAX = 50;
+
 export const environmentErrors = defineErrors({
   conflict: { status: 409, message: 'An environment or key of that name exists already. Choose another name.' },
   sealed: {
     status: 503,
     message: 'A stored secret cannot be opened with the present encryption key. Start with the right key.',
+  },
+  too_many_api_keys: {
+    status: 400,
+    message: `An environment has at most ${API_KEYS_MAX} API keys. Delete one that nobody uses any more.`,
   },
   unknown_api_key: {
     status: 404,

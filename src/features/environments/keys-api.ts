@@ -1,7 +1,7 @@
 /** API keys of an environment: any number are valid at once, so one can be replaced without a gap. */
 import { randomId, secretHash } from '../../base/ids.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
-import { environmentErrors } from './errors.ts';
+import { API_KEYS_MAX, environmentErrors } from './errors.ts';
 import type { ApiKey, ApiKeys } from './model.ts';
 import { ENVIRONMENT_SCOPES } from './scopes.ts';
 import { deleteApiKey, insertApiKey, selectApiKeys, type ApiKeyRow } from './store.ts';
@@ -18,6 +18,8 @@ export function createApiKeys(sql: Sql): ApiKeys {
       if (unknown !== undefined) {
         throw environmentErrors.fail('unknown_scope', { message: `There is no scope "${unknown}".` });
       }
+      if ((await selectApiKeys(sql, environmentId)).length >= API_KEYS_MAX)
+        throw environmentErrors.fail('too_many_api_keys');
       const row = await insertApiKey(sql, { environmentId, displayName, secretHash: hashOfKey(secret), scopes });
       if (row === undefined) throw environmentErrors.fail('conflict');
       return { key: toApiKey(row), secret };
