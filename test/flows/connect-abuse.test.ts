@@ -8,7 +8,7 @@ import { mutations, redirectPayloads } from './connect-payloads.ts';
 import { answeredFlow, followBack, pushableClock, rememberingLog } from './connect-helpers.ts';
 
 /** CI runs more of them. */
-const RACE_ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 20);
+const RACE_ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 10);
 
 const time = pushableClock();
 const memory = rememberingLog();

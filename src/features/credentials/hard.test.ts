@@ -5,6 +5,9 @@ import { accessOf, useStage, type Stage } from '../../../test/support/credential
 import { systemClock } from '../../platform/clock.ts';
 import { databaseErrors } from '../../platform/postgres/index.ts';
 
+/** CI asks for more. */
+const HERD = Number(process.env['HERD_TOKENS'] ?? 200);
+
 let stage: Stage;
 let server: Stage['server'];
 
@@ -137,11 +140,11 @@ describe('fault 19: a pool whose every connection is taken', () => {
 });
 
 describe('fault 22: a herd', () => {
-  it('of 400 tokens ended at once asks once per connection, on two nodes', async () => {
+  it(`of ${HERD} tokens ended at once asks once per connection, on two nodes`, { timeout: 240_000 }, async () => {
     const times = { startsPerSecond: 100_000 };
     const nodes = await Promise.all([1, 2].map(() => stage.core.startNode({ times, poolSize: 10 })));
     const { integration } = await stage.read(stage.core.node, await stage.connected({ rotation: 'overlap' }));
-    const names = Array.from({ length: 400 }, (_, index) => `herd-${index}`);
+    const names = Array.from({ length: HERD }, (_, index) => `herd-${index}`);
     const rest = [...names];
     await Promise.all(
       Array.from({ length: 6 }, async () => {
@@ -163,8 +166,8 @@ describe('fault 22: a herd', () => {
       );
       expect(new Set(lives.map(({ generation }) => generation))).toEqual(new Set([2]));
     }
-    expect(server.requests).toHaveLength(400);
-    expect(new Set(server.requests.map(({ refreshToken }) => refreshToken)).size).toBe(400);
+    expect(server.requests).toHaveLength(HERD);
+    expect(new Set(server.requests.map(({ refreshToken }) => refreshToken)).size).toBe(HERD);
     expect(server.requests.every(({ outcome }) => outcome === 'issued')).toBe(true);
   });
 });
