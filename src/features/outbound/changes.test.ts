@@ -70,6 +70,18 @@ async function fullLane(more?: Partial<OutboundDeps>): Promise<{ outbound: Outbo
   return { outbound, id: endpoint.id, secret };
 }
 
+/** Another node disables the endpoint: nothing goes to it any more but what is under way. */
+async function expectStops(outbound: Outbound, id: string): Promise<void> {
+  const before = stage.sink.got.length;
+  await stage.outbound.endpoints.change(stage.environmentId, id, { enabled: false });
+  await expect.poll(taken, PATIENT).toBe(SLOTS);
+  stage.sink.answer = () => ({ status: 200 });
+  free();
+  await expect.poll(taken, PATIENT).toBe(0);
+  await outbound.runDry();
+  expect(stage.sink.got).toHaveLength(before);
+}
+
 describe('an event of this node', () => {
   it('goes out when it is committed, though nobody polls', async () => {
     await add();
@@ -105,14 +117,7 @@ describe('an endpoint that is changed while many deliveries are taken for it', (
 
   it('gets nothing more when another node disables it', async () => {
     const { outbound, id } = await fullLane();
-    const before = stage.sink.got.length;
-    await stage.outbound.endpoints.change(stage.environmentId, id, { enabled: false });
-    await expect.poll(taken, PATIENT).toBe(SLOTS);
-    stage.sink.answer = () => ({ status: 200 });
-    free();
-    await expect.poll(taken, PATIENT).toBe(0);
-    await outbound.runDry();
-    expect(stage.sink.got).toHaveLength(before);
+    await expectStops(outbound, id);
   });
 
   it('gets nothing more when another node disables it, though this one could not listen at first', async () => {
@@ -135,14 +140,7 @@ describe('an endpoint that is changed while many deliveries are taken for it', (
     });
     tell?.(true);
     await expect.poll(taken, PATIENT).toBeGreaterThan(EVENTS / 2);
-    const before = stage.sink.got.length;
-    await stage.outbound.endpoints.change(stage.environmentId, id, { enabled: false });
-    await expect.poll(taken, PATIENT).toBe(SLOTS);
-    stage.sink.answer = () => ({ status: 200 });
-    free();
-    await expect.poll(taken, PATIENT).toBe(0);
-    await outbound.runDry();
-    expect(stage.sink.got).toHaveLength(before);
+    await expectStops(outbound, id);
   });
 
   it('gets nothing more when it answers 410, but what is under way until that is stored', async () => {
