@@ -51,7 +51,8 @@ export default createSync({
   frequency: 'every hour',
   models: { Account: z.object({ id: z.string(), object: z.string() }) },
   exec: async (nango) => {
-    const { data } = await nango.get({ endpoint: '/v1/account' });
+    // As the next page of a list is asked for: by the provider's own address.
+    const { data } = await nango.get({ endpoint: '/v1/account', baseUrlOverride: 'http://api.checkr.com' });
     await nango.batchSave([{ id: data.id, object: data.object }], 'Account');
   },
 });

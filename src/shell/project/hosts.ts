@@ -184,6 +184,10 @@ export function replayHost(recording: Recording, effects: Effects): Host {
   });
 }
 
+/**
+ * As at the server, a whole address below the provider's own, such as a next page, needs no permission; any other one is
+ * an override.
+ */
 async function throughProxy(client: Client, target: HostTarget, call: ProxyCall): Promise<ProxyAnswer> {
   const absolute = URL.canParse(call.endpoint) ? new URL(call.endpoint) : undefined;
   const path = absolute === undefined ? call.endpoint.replace(/^\/*/, '/') : absolute.pathname + absolute.search;
@@ -194,19 +198,28 @@ async function throughProxy(client: Client, target: HostTarget, call: ProxyCall)
     'nango-is-dry-run': 'true',
     ...(call.retries !== undefined && call.retries > 0 && { retries: String(call.retries) }),
     ...(call.retryOn !== undefined && { 'retry-on': call.retryOn.join(',') }),
-    ...(override !== undefined && { 'base-url-override': override }),
   };
   for (const [name, value] of Object.entries(call.headers)) headers[`nango-proxy-${name}`] = value;
   const type = call.headers['content-type'];
   if (type !== undefined) headers['content-type'] = type;
   const body = call.bodyText ?? (call.bodyBase64 === undefined ? undefined : Buffer.from(call.bodyBase64, 'base64'));
-  const answer = await client.raw({
-    method: call.method,
-    path: `/proxy${path}`,
-    headers,
-    ...(body !== undefined && { body }),
-  });
+  const send = (to: string, more: Record<string, string> = {}) =>
+    client.raw({
+      method: call.method,
+      path: `/proxy${to}`,
+      headers: { ...headers, ...more },
+      ...(body !== undefined && { body }),
+    });
+  const whole = override === undefined ? path : `/${override.replace(/\/+$/, '')}${path}`;
+  let answer = await send(whole);
+  // Refused before it left, so nothing is done twice.
+  if (override !== undefined && isElsewhere(answer)) answer = await send(path, { 'base-url-override': override });
   return { status: answer.status, statusText: '', headers: plain(answer.headers), ...bodyOf(answer.body) };
+}
+
+/** True for the proxy's own refusal of what is not below the provider's address. */
+function isElsewhere({ status, body }: { status: number; body: Buffer }): boolean {
+  return status === 400 && /^\{"error":\{"code":"(invalid_endpoint|missing_api_url)"/.test(body.toString('utf8', 0, 60));
 }
 
 interface FetchRequest {
