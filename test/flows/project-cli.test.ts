@@ -47,13 +47,14 @@ export default createAction({
 const SYNC = `import { createSync } from 'nango';
 import * as z from 'zod';
 export default createSync({
-  description: 'Keeps the account.',
+  description: 'Keeps accounts.',
   frequency: 'every hour',
   models: { Account: z.object({ id: z.string(), object: z.string() }) },
   exec: async (nango) => {
-    // As the next page of a list is asked for: by the provider's own address.
-    const { data } = await nango.get({ endpoint: '/v1/account', baseUrlOverride: 'http://api.checkr.com' });
-    await nango.batchSave([{ id: data.id, object: data.object }], 'Account');
+    const pages = nango.paginate({ endpoint: '/v1/candidates', params: { per_page: 20 } });
+    for await (const page of pages) {
+      await nango.batchSave(page.map(({ id, object }) => ({ id, object })), 'Account');
+    }
   },
 });
 `;
@@ -108,7 +109,8 @@ describe('a project folder', { timeout: 240_000 }, () => {
     expect(readFileSync(path, 'utf8')).not.toContain(after.body.credentials.access_token);
 
     const sync = await hawser('dryrun', 'account', connectionId, '--save', '--json');
-    expect(JSON.parse(sync.stdout).written.batchSave.Account).toMatchObject([{ object: 'account' }]);
+    // The second page is at the provider's own address.
+    expect(JSON.parse(sync.stdout).written.batchSave.Account).toHaveLength(30);
 
     const tested = await hawser('test');
     expect(tested.stdout).toBe('ok   checkr-partner/read-account\nok   checkr-partner/account\n');

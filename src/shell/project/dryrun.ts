@@ -79,6 +79,14 @@ export async function dryrun(
     run(sandbox, fn, options, connection, liveHost(client, target, effects)),
   );
   const { recording } = effects;
+  // What the script object tells without a call: a replay has no connection to ask.
+  const paginate = createProviders().get(connection.provider)?.api.paginate;
+  Object.assign(recording.nango, {
+    connectionId: options.connectionId,
+    providerConfigKey: fn.integrationKey,
+    provider: connection.provider,
+    ...(paginate !== undefined && { paginate }),
+  });
   if (options.input !== undefined) recording.input = options.input;
   if (options.lastSyncDate !== undefined) recording.nango['lastSyncDate'] = options.lastSyncDate;
   if (options.checkpoint !== undefined) recording.nango['getCheckpoint'] = options.checkpoint;
@@ -147,16 +155,17 @@ export async function replay(sandbox: Sandbox, root: string, fn: ProjectFunction
   const recording: Recording = { ...read, nango: read.nango ?? {}, api: read.api ?? {} };
   const effects: Effects = { recording: { nango: {}, api: {} }, lines: [] };
   const connection = recording.nango['getConnection'] as { id?: number; provider?: string; connection_id?: string };
+  const told = (name: string): string | undefined => recording.nango[name] as string | undefined;
   const result = await run(
     sandbox,
     fn,
     {
-      connectionId: connection?.connection_id ?? 'test-connection',
+      connectionId: connection?.connection_id ?? told('connectionId') ?? 'test-connection',
       environment: 'dev',
       input: recording.input,
       lastSyncDate: recording.nango['lastSyncDate'] as string | undefined,
     },
-    { id: connection?.id ?? 1, provider: connection?.provider ?? 'test-provider' },
+    { id: connection?.id ?? 1, provider: connection?.provider ?? told('provider') ?? 'test-provider' },
     replayHost(recording, effects),
   );
   if (!result.ok) return [`${result.error.code}: ${result.error.message}`];

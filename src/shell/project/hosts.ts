@@ -219,7 +219,9 @@ async function throughProxy(client: Client, target: HostTarget, call: ProxyCall)
 
 /** True for the proxy's own refusal of what is not below the provider's address. */
 function isElsewhere({ status, body }: { status: number; body: Buffer }): boolean {
-  return status === 400 && /^\{"error":\{"code":"(invalid_endpoint|missing_api_url)"/.test(body.toString('utf8', 0, 60));
+  return (
+    status === 400 && /^\{"error":\{"code":"(invalid_endpoint|missing_api_url)"/.test(body.toString('utf8', 0, 60))
+  );
 }
 
 interface FetchRequest {

@@ -65,6 +65,9 @@ export function addDryrunCommands(program: Command, output: Output, done: (exitC
       try {
         const compiled = await compileProject(root, { sandbox });
         if (!tell(compiled, output)) return done(1);
+        if (name !== undefined && !compiled.functions.some((fn) => fn.name === name)) {
+          pickFunction(compiled.functions, name, undefined);
+        }
         let count = 0;
         let failed = 0;
         for (const fn of compiled.functions) {
