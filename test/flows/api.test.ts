@@ -130,6 +130,28 @@ describe('auth', () => {
   });
 });
 
+describe('syncs', () => {
+  const place = { provider_config_key: 'checkr-partner', connection_id: 'none' };
+
+  it('a variant gets no name that lists and records could not tell from another', async () => {
+    for (const name of ['a,b', 'a::b', 'a b', 'ä']) {
+      const { status, body } = await app.api('POST', `/sync/packages/variant/${encodeURIComponent(name)}`, place);
+      expect([status, body.error.code], name).toEqual([400, 'invalid_uri_params']);
+    }
+    expect((await app.api('POST', '/sync/packages/variant/eu-1_B', place)).body.error.code).toBe('unknown_connection');
+  });
+
+  it('a frequency that is none is called so', async () => {
+    const put = (frequency: string) =>
+      app.api('PUT', '/sync/update-connection-frequency', { ...place, sync_name: 'packages', frequency });
+    expect((await put('hourly')).body.error.message).toContain('"hourly" is no period');
+    expect((await put('40 days')).body.error).toMatchObject({
+      code: 'sync_interval_too_short',
+      message: expect.stringContaining('31 days'),
+    });
+  });
+});
+
 describe('connections', () => {
   it('imports OAuth 2, API key, Basic and none; the same id again overrides; the dates of this answer end in Z', async () => {
     const make = (provider: string) =>
@@ -195,6 +217,65 @@ describe('connections', () => {
     const config = await app.api('GET', '/config/xref?include_creds=true');
     expect(config.body.config).toMatchObject({ unique_key: 'xref', provider: 'xref', client_id: expect.any(String) });
     expect((await app.api('DELETE', '/connection/legacy?provider_config_key=xref')).body.success).toBe(true);
+  });
+
+  it('an imported token ends when the app says: ISO text, milliseconds or seconds; anything else is refused', async () => {
+    const put = (expires_at: unknown) =>
+      app.api('POST', '/connections', {
+        provider_config_key: 'xref',
+        connection_id: 'ends',
+        credentials: { type: 'OAUTH2', access_token: 'token-ends', expires_at },
+      });
+    const seconds = Date.UTC(2099, 0) / 1_000;
+    for (const given of ['2099-01-01T00:00:00.000Z', '2099-01-01', seconds * 1_000, seconds]) {
+      expect((await put(given)).body.credentials.expires_at, String(given)).toBe('2099-01-01T00:00:00.000Z');
+    }
+    for (const given of [null, true, '', 'soon', String(seconds), 1e18]) {
+      const { status, body } = await put(given);
+      expect([status, body.error?.code], String(given)).toEqual([400, 'invalid_body']);
+      expect(body.error.errors[0].path).toEqual(['credentials', 'expires_at']);
+    }
+    const flat = (more: object) =>
+      app.api('POST', '/connection', {
+        connection_id: 'ends',
+        provider_config_key: 'xref',
+        access_token: 't',
+        ...more,
+      });
+    expect((await flat({ expires_at: seconds })).status).toBe(201);
+    const read = await app.api('GET', '/connections/ends?provider_config_key=xref');
+    expect(read.body.credentials.expires_at).toBe('2099-01-01T00:00:00.000Z');
+    expect((await flat({ expires_in: 1e15 })).body.error.code).toBe('invalid_body');
+    await app.api('DELETE', '/connections/ends?provider_config_key=xref');
+  });
+
+  it('another end user takes the tags of the one before along, and no tag of the app', async () => {
+    const path = '/connections/moved?provider_config_key=xref';
+    await app.api('POST', '/connections', {
+      provider_config_key: 'xref',
+      connection_id: 'moved',
+      credentials: { type: 'OAUTH2', access_token: 'token-moved' },
+      end_user: { id: 'first', email: 'first@example.com', display_name: 'First', tags: { plan: 'pro' } },
+      tags: { Region: 'eu' },
+    });
+    const patch = async (body: object) => {
+      expect((await app.api('PATCH', path, body)).status).toBe(200);
+      return (await app.api('GET', path)).body.tags;
+    };
+    const second = { end_user_id: 'second', end_user_email: 'second@example.com' };
+    expect(await patch({ end_user: { id: 'second', email: 'second@example.com' } })).toEqual({
+      region: 'eu',
+      ...second,
+    });
+    expect((await app.api('GET', '/connections?tags[end_user_id]=first')).body.connections).toEqual([]);
+    // What a call does not name of a known end user stays his.
+    expect(await patch({ end_user: { id: 'second', display_name: 'Second' } })).toEqual({
+      region: 'eu',
+      ...second,
+      end_user_display_name: 'Second',
+    });
+    expect(await patch({ tags: { only: 'this' } })).toEqual({ only: 'this' });
+    await app.api('DELETE', path);
   });
 
   it('pages, newest first', async () => {

@@ -15,6 +15,7 @@ import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { importConnection } from '../import.ts';
 import type { ConnectDeps } from '../deps.ts';
+import { expiresAtSchema } from '../wire.ts';
 
 /** Wire contract B.5: longest token text. */
 const TOKEN_CHARACTERS_MAX = 16_384;
@@ -24,16 +25,12 @@ const override = z
   .strictObject({ client_id: z.string().max(255).optional(), client_secret: z.string().max(2_048).optional() })
   .optional();
 
-const expiresAt = z
-  .union([z.iso.datetime({ offset: true }), z.coerce.date().transform((date) => date.toISOString())])
-  .optional();
-
 const credentialsBody = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('OAUTH2'),
     access_token: token,
     refresh_token: token.optional(),
-    expires_at: expiresAt,
+    expires_at: expiresAtSchema.optional(),
     config_override: override,
   }),
   z.strictObject({ type: z.literal('API_KEY'), apiKey: z.string().min(1).max(1_024) }),
@@ -52,7 +49,7 @@ const credentialsBody = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('OAUTH2_CC'),
     token: z.string().min(1).max(4_096),
-    expires_at: expiresAt,
+    expires_at: expiresAtSchema.optional(),
     client_id: z.string().min(1).max(255),
     client_secret: z.string().max(2_048).optional(),
     client_certificate: z.string().max(10_000).optional(),

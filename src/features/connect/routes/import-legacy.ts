@@ -6,14 +6,18 @@ import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { importConnection } from '../import.ts';
 import type { ConnectDeps } from '../deps.ts';
+import { expiresAtSchema } from '../wire.ts';
+
+/** A hundred years: what no date can hold must not be a fault of ours. */
+const EXPIRES_IN_MAX_SECONDS = 3_155_760_000;
 
 const body = z.strictObject({
   connection_id: CONNECTION_ID,
   provider_config_key: PROVIDER_CONFIG_KEY,
   access_token: z.string().min(1).optional(),
   refresh_token: z.string().min(1).optional(),
-  expires_at: z.coerce.date().optional(),
-  expires_in: z.coerce.number().int().positive().optional(),
+  expires_at: expiresAtSchema.optional(),
+  expires_in: z.coerce.number().int().positive().max(EXPIRES_IN_MAX_SECONDS).optional(),
   no_expiration: z.boolean().optional(),
   api_key: z.string().min(1).optional(),
   oauth_token: z.string().min(1).max(2_048).optional(),
@@ -63,13 +67,14 @@ export function importLegacyRoute(deps: ConnectDeps) {
 }
 
 function readCredential(input: z.output<typeof body>, nowMs: number): Credential {
-  const expiresAt = input.expires_in === undefined ? input.expires_at : new Date(nowMs + input.expires_in * 1_000);
+  const { expires_in: expiresIn } = input;
+  const expiresAt = expiresIn === undefined ? input.expires_at : new Date(nowMs + expiresIn * 1_000).toISOString();
   if (input.access_token !== undefined) {
     return {
       type: 'OAUTH2',
       access_token: input.access_token,
       refresh_token: input.refresh_token,
-      expires_at: input.no_expiration ? undefined : expiresAt?.toISOString(),
+      expires_at: input.no_expiration ? undefined : expiresAt,
       raw: {},
     };
   }

@@ -3,6 +3,8 @@ import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { connectionErrors } from '../errors.ts';
+import type { Connection, EndUser } from '../model.ts';
+import type { Connections } from '../service.ts';
 import { CONNECTION_ID, endUserSchema, readEndUser, tagsFor, tagsSchema, webhookOverrideSchema } from '../wire.ts';
 import type { ConnectionRouteDeps } from './index.ts';
 
@@ -30,7 +32,12 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       const { body } = request;
       const endUser = readEndUser(body.end_user);
       const tags =
-        body.tags === undefined && endUser === undefined ? undefined : tagsFor(endUser, body.tags ?? connection.tags);
+        endUser === undefined
+          ? body.tags
+          : tagsFor(
+              await afterUpsert(connections, environmentId, endUser),
+              body.tags ?? (await ownTags(connections, connection)),
+            );
       await connections.patch({
         environmentId,
         id: connection.id,
@@ -41,4 +48,22 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       return { body: { success: true } };
     },
   });
+}
+
+/** The end user as the row will be: what the call does not name stays, but for tags. */
+async function afterUpsert(connections: Connections, environmentId: number, given: EndUser): Promise<EndUser> {
+  const stored = await connections.endUser(environmentId, given.id);
+  return {
+    ...given,
+    email: given.email ?? stored?.email,
+    displayName: given.displayName ?? stored?.displayName,
+    organization: given.organization ?? stored?.organization,
+  };
+}
+
+/** Without the tags that followed from the end user so far: they would outlive it, and win over the new one's. */
+async function ownTags(connections: Connections, connection: Connection): Promise<Record<string, string>> {
+  const { environmentId, endUserId, tags } = connection;
+  const followed = endUserId === undefined ? {} : tagsFor(await connections.endUser(environmentId, endUserId));
+  return Object.fromEntries(Object.entries(tags).filter(([key, value]) => followed[key] !== value));
 }

@@ -32,7 +32,7 @@ export function getConfigRoute({ integrations }: IntegrationRouteDeps) {
               client_id: client.clientId,
               client_secret: client.clientSecret,
               scopes: client.scopes.join(','),
-              app_link: null,
+              app_link: client.appLink ?? null,
               webhook_secret: client.webhookSecret ?? null,
             }),
           },

@@ -4,6 +4,12 @@ import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import type { SyncRouteDeps } from './index.ts';
 import { connectionTargetOf, variantBody, variantParams } from '../target.ts';
 
+/** What a new variant may be called (wire contract A.6): `name::variant` and lists with commas name it elsewhere. */
+const VARIANT = z
+  .string()
+  .max(255)
+  .regex(/^[a-zA-Z0-9_-]+$/, 'Letters, digits, _ and - only.');
+
 /** A named copy of a sync: own schedule, own records. */
 export function createVariantRoute(deps: SyncRouteDeps): Route {
   return defineRoute({
@@ -11,7 +17,7 @@ export function createVariantRoute(deps: SyncRouteDeps): Route {
     path: '/sync/:name/variant/:variant',
     summary: 'Add a variant of a sync to a connection',
     auth: { by: 'key', anyOf: ENVIRONMENT_SCOPES.syncVariantsCreate },
-    params: variantParams,
+    params: variantParams.extend({ variant: VARIANT }),
     query: z.strictObject({}),
     body: variantBody,
     output: z.object({ id: z.string(), name: z.string(), variant: z.string() }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineRoute, environmentOf, type Route } from '../../../base/route.ts';
 import { CONNECTION_ID } from '../../connections/index.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
-import { parseFrequency } from '../../functions/index.ts';
+import { frequencyProblem, parseFrequency } from '../../functions/index.ts';
 import { syncErrors } from '../errors.ts';
 import { BASE_VARIANT } from '../model.ts';
 import type { SyncRouteDeps } from './index.ts';
@@ -28,8 +28,9 @@ export function setFrequencyRoute(deps: SyncRouteDeps): Route {
     errors: ['unknown_provider_config', 'unknown_connection', 'unknown_sync', 'sync_interval_too_short'],
     async handle(request) {
       const { body } = request;
+      const problem = body.frequency === null ? undefined : frequencyProblem(body.frequency);
+      if (problem !== undefined) throw syncErrors.fail('sync_interval_too_short', { message: problem });
       const periodMs = body.frequency === null ? undefined : parseFrequency(body.frequency);
-      if (body.frequency !== null && periodMs === undefined) throw syncErrors.fail('sync_interval_too_short');
       const environmentId = environmentOf(request).id;
       const target = await connectionTargetOf(deps, environmentId, body.provider_config_key, body.connection_id);
       const name = { name: body.sync_name, variant: body.sync_variant ?? BASE_VARIANT };
