@@ -51,7 +51,9 @@ describe('endpoints and deliveries', () => {
     );
     sink.answer = () => ({ status: 500, body: 'no' });
     expect((await hawser('endpoints', 'test', id)).code).toBe(0);
-    await soon(async () => expect((await hawser('deliveries', '--failed')).out).toContain('pending 500 after 1'));
+    await soon(async () =>
+      expect((await hawser('deliveries', '--failed')).out).toMatch(/^ID +HAPPENED[^]*pending 500 after 1/),
+    );
     const [failed] = JSON.parse((await hawser('deliveries', '--failed', '--json')).out) as [{ id: string }];
     const shown = await hawser('deliveries', 'show', failed.id);
     expect(shown.out).toContain(`"data":{"endpointId":"${id}"}`);

@@ -151,7 +151,9 @@ describe('webhooks on the command line', () => {
     const list = JSON.parse((await hawser('inbound', 'list', '-t', 'before', '--json')).out) as { id: string }[];
     expect(list).toMatchObject([{ type: 'before', provider_config_key: 'checks' }]);
     const [event] = list as [{ id: string }];
-    expect((await hawser('inbound', 'list', '-t', 'before')).out).toContain(event.id);
+    expect((await hawser('inbound', 'list', '-t', 'before')).out).toMatch(
+      new RegExp(`^ID +RECEIVED[^]*\n${event.id} `),
+    );
     expect(JSON.parse((await hawser('inbound', 'show', event.id)).out)).toMatchObject({ body: { id: 'e0' } });
     expect((await hawser('inbound', 'replay', event.id)).out).toBe('1 are handled again.\n');
     expect((await hawser('inbound', 'replay')).code).toBe(4);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { openClient, withServerOptions } from '../client.ts';
 import type { Output } from '../index.ts';
+import { tableText } from '../table.ts';
 
 interface Options {
   environment: string;
@@ -38,10 +39,11 @@ export function addConnectionsCommand(program: Command, output: Output): void {
       if (body.connections.length === 0) {
         return output.out('No connections. Open the page that `hawser dev` prints and press the button.\n');
       }
-      for (const one of body.connections) {
+      const rows = body.connections.map((one) => {
         const state = one.state_reason === null ? one.state : `${one.state} (${one.state_reason})`;
-        output.out(`${one.connection_id}  ${one.provider_config_key}  ${state}  ${one.created}\n`);
-      }
+        return [one.connection_id, one.provider_config_key, state, one.created];
+      });
+      output.out(tableText(['CONNECTION', 'INTEGRATION', 'STATE', 'CREATED'], rows));
     });
 
   withServerOptions(connections.command('get').description('one connection with fresh credentials'))

@@ -70,7 +70,7 @@ export function addEndpointCommands(program: Command, output: Output): void {
         one.kinds?.join(',') ?? 'all',
         one.url,
       ]);
-      output.out(tableText(['id', 'role', 'state', 'waits since', 'kinds', 'url'], rows));
+      output.out(tableText(['ID', 'ROLE', 'STATE', 'WAITS SINCE', 'KINDS', 'URL'], rows));
     }),
   );
 
@@ -149,7 +149,7 @@ export function addDeliveryCommands(program: Command, output: Output): void {
         };
         if (options.json === true) return output.out(json(list));
         if (list.length === 0) return output.out('No deliveries.\n');
-        output.out(list.map((one) => `${lineOf(one)}\n`).join(''));
+        output.out(tableText(['ID', 'HAPPENED', 'KIND', 'CONNECTION', 'STATE', 'NEXT TRY', 'URL'], list.map(cellsOf)));
       }),
     );
 
@@ -217,9 +217,14 @@ function stateOf({ state, disabled_reason: reason, failing_since: since }: WireE
 }
 
 function lineOf(one: WireDelivery): string {
+  const next = one.next_attempt_at === null ? '' : `next ${one.next_attempt_at}`;
+  return cellsOf(one).with(5, next).filter((cell) => cell !== '').join('  '); // prettier-ignore
+}
+
+function cellsOf(one: WireDelivery): string[] {
   const result = one.last_status ?? one.last_error?.split(':')[0] ?? '';
-  const next = one.next_attempt_at === null ? '' : `  next ${one.next_attempt_at}`;
-  return `${one.id}  ${one.occurred_at}  ${one.kind}  ${one.connection_id ?? '-'}  ${one.state} ${result} after ${one.attempts}${next}  ${one.url}`; // prettier-ignore
+  const state = `${one.state} ${result} after ${one.attempts}`.replace('  ', ' ');
+  return [one.id, one.occurred_at, one.kind, one.connection_id ?? '-', state, one.next_attempt_at ?? '-', one.url];
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;

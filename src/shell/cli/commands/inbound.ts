@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { withServerOptions } from '../client.ts';
 import type { Output } from '../index.ts';
+import { tableText } from '../table.ts';
 import { using } from './runs.ts';
 
 /** An inbound event as the API tells it. */
@@ -41,7 +42,8 @@ export function addInboundCommand(program: Command, output: Output): void {
         const { events } = (await client.json('GET', `/inbound-events?${query}`)) as { events: WireEvent[] };
         if (options.json === true) return output.out(`${JSON.stringify(events, undefined, 2)}\n`);
         if (events.length === 0) return output.out('No webhooks have come, or none like this.\n');
-        for (const event of events) output.out(`${event.id}  ${lineOf(event)}\n`);
+        const rows = events.map((event) => [event.id, ...cellsOf(event)]);
+        output.out(tableText(['ID', 'RECEIVED', 'INTEGRATION', 'TYPE', 'STATE', 'TRUST'], rows));
       }),
     );
 
@@ -77,9 +79,13 @@ export function addInboundCommand(program: Command, output: Output): void {
 
 /** When, whose, what and how it stands, in one line. */
 export function lineOf(event: WireEvent): string {
+  const cells = cellsOf(event);
+  return `${cells.slice(0, 4).join('  ')}${event.trust === 'signature' ? '' : `  trust: ${event.trust}`}`;
+}
+
+function cellsOf(event: WireEvent): string[] {
   const state = event.reason === null ? event.state : `${event.state} (${event.reason})`;
-  const trust = event.trust === 'signature' ? '' : `  trust: ${event.trust}`;
-  return `${event.received_at}  ${event.provider_config_key}  ${event.type ?? '-'}  ${state}${trust}`;
+  return [event.received_at, event.provider_config_key, event.type ?? '-', state, event.trust];
 }
 
 function filtered(command: Command): Command {

@@ -4,6 +4,7 @@ import { createApiKeys, findEnvironment } from '../../../features/environments/i
 import { withServerOptions } from '../client.ts';
 import { openCliDatabase, type CliDatabase } from '../database.ts';
 import type { Output } from '../index.ts';
+import { tableText } from '../table.ts';
 
 interface Options {
   environment: string;
@@ -18,11 +19,12 @@ export function addApiKeyCommands(keys: Command, output: Output): void {
     withDatabase(options, async ({ db }, environmentId) => {
       const list = await createApiKeys(db).list(environmentId);
       if (options.json === true) return output.out(`${JSON.stringify(list.map(publicFields), undefined, 2)}\n`);
-      for (const key of list) {
-        const used = key.lastUsedAt === undefined ? 'never used' : `last used ${key.lastUsedAt.toISOString()}`;
-        output.out(`${key.id}  ${key.displayName}  ${key.scopes.join(' ')}  ${used}\n`);
-      }
-      if (list.length === 0) output.out('No API keys. Make one: hawser keys api create <name>\n');
+      if (list.length === 0) return output.out('No API keys. Make one: hawser keys api create <name>\n');
+      const rows = list.map((key) => {
+        const used = key.lastUsedAt === undefined ? 'never' : key.lastUsedAt.toISOString();
+        return [key.id, key.displayName, key.scopes.join(' '), used];
+      });
+      output.out(tableText(['ID', 'NAME', 'SCOPES', 'LAST USED'], rows));
     }),
   );
 

@@ -14,9 +14,12 @@ export function statusText(status: KeysStatus): string {
   }
   if (status.keks.length === 0) lines.push('  none');
   lines.push('', 'Data keys');
+  const environments = Math.max(0, ...status.dataKeys.map((key) => key.environment.length));
+  const ids = Math.max(0, ...status.dataKeys.map((key) => key.id.length));
   for (const key of status.dataKeys) {
     const state = key.purpose === 'lookup' ? 'lookup' : (key.state as string);
-    lines.push(`  ${key.environment}  ${key.id}  ${state.padEnd(7)}  under ${key.kekId}`);
+    const name = `${key.environment.padEnd(environments)}  ${key.id.padEnd(ids)}`;
+    lines.push(`  ${name}  ${state.padEnd(7)}  under ${key.kekId}`);
     if (key.purpose === 'seal') lines.push(`    ${valuesText(key.values)}`);
   }
   for (const orphan of status.orphans) {

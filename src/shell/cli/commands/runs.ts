@@ -4,6 +4,7 @@ import { StartupError } from '../../../base/errors.ts';
 import { systemClock } from '../../../platform/clock.ts';
 import { openClient, RefusedError, withServerOptions, type Client } from '../client.ts';
 import type { Output } from '../index.ts';
+import { tableText } from '../table.ts';
 import { readJson } from './dryrun.ts';
 
 interface Options {
@@ -79,7 +80,9 @@ export function addRunCommands(program: Command, output: Output, done: (exitCode
         const { runs } = (await client.json('GET', `/runs?${query}`)) as { runs: WireRun[] };
         if (options.json === true) return output.out(`${JSON.stringify(runs, undefined, 2)}\n`);
         if (runs.length === 0) return output.out('No runs. Start one with `hawser run <function> <connection>`.\n');
-        for (const run of runs) output.out(`${lineOf(run)}\n`);
+        output.out(
+          tableText(['RUN', 'QUEUED', 'FUNCTION', 'CONNECTION', 'STATE', 'TOOK', 'RESULT'], runs.map(cellsOf)),
+        );
       }),
     );
 
@@ -212,13 +215,20 @@ async function runSync(client: Client, job: Job): Promise<void> {
 }
 
 function lineOf(run: WireRun): string {
+  return cellsOf(run)
+    .filter((cell) => cell !== '')
+    .join('  ');
+}
+
+function cellsOf(run: WireRun): string[] {
   const where = `${run.provider_config_key ?? '(gone)'}/${run.connection_id ?? '(gone)'}`;
-  const took = run.duration_ms === null ? '' : `  ${run.duration_ms} ms`;
-  const counts = Object.entries(run.counts)
-    .map(([model, { added, updated, deleted }]) => `  ${model} +${added} ~${updated} -${deleted}`)
-    .join('');
-  const error = run.error === null ? '' : `  ${run.error.code}: ${run.error.message}`;
-  return `${run.id}  ${run.queued_at}  ${run.kind} ${run.function_name}  ${where}  ${run.state}${took}${counts}${error}`;
+  const took = run.duration_ms === null ? '' : `${run.duration_ms} ms`;
+  const counts = Object.entries(run.counts).map(
+    ([model, { added, updated, deleted }]) => `${model} +${added} ~${updated} -${deleted}`,
+  );
+  const error = run.error === null ? [] : [`${run.error.code}: ${run.error.message}`];
+  const result = [...counts, ...error].join('  ');
+  return [run.id, run.queued_at, `${run.kind} ${run.function_name}`, where, run.state, took, result];
 }
 
 /** Errors: {@link RefusedError} when the name alone does not say which connection is meant. */
