@@ -45,7 +45,8 @@ export async function connectAndCall(options: Options): Promise<{ connectionId: 
 }
 
 if (import.meta.main) {
-  const file = JSON.parse(readFileSync('.hawser/hawser.json', 'utf8')) as {
+  const folder = process.env['HAWSER_DATA_DIR'] ?? '.hawser';
+  const file = JSON.parse(readFileSync(`${folder}/hawser.json`, 'utf8')) as {
     url: string;
     environments: { dev: { apiKey: string } };
   };
