@@ -249,6 +249,26 @@ describe('connections', () => {
     await app.api('DELETE', '/connections/ends?provider_config_key=xref');
   });
 
+  it('an import over a connection that names no end user and no tags keeps them, and its answer is what Get says', async () => {
+    const put = (more: object) =>
+      app.api('POST', '/connections', {
+        provider_config_key: 'xref',
+        connection_id: 'again',
+        credentials: { type: 'OAUTH2', access_token: 'token-again' },
+        ...more,
+      });
+    const end_user = { id: 'keeper', email: 'keeper@example.com' };
+    const first = await put({ end_user, tags: { Region: 'eu' } });
+    expect(first.body.tags).toEqual({ region: 'eu', end_user_id: 'keeper', end_user_email: 'keeper@example.com' });
+    const again = (await put({})).body;
+    expect(again.tags).toEqual(first.body.tags);
+    expect(again.end_user).toEqual({ ...end_user, display_name: null, tags: {}, organization: null });
+    const read = (await app.api('GET', '/connections/again?provider_config_key=xref')).body;
+    expect([read.tags, read.end_user]).toEqual([again.tags, again.end_user]);
+    expect((await put({ tags: {} })).body.tags).toEqual({});
+    await app.api('DELETE', '/connections/again?provider_config_key=xref');
+  });
+
   it('another end user takes the tags of the one before along, and no tag of the app', async () => {
     const path = '/connections/moved?provider_config_key=xref';
     await app.api('POST', '/connections', {

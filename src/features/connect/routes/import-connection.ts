@@ -139,16 +139,18 @@ export function importConnectionRoute(deps: ConnectDeps) {
           ...(body.credentials.type === 'APP' && { installation_id: body.credentials.installation_id }),
         },
         metadata: body.metadata,
-        tags: tagsFor(endUser, body.tags),
+        // An override that names neither is about the credential: the labels stay, as the end user does.
+        tags: endUser === undefined && body.tags === undefined ? undefined : tagsFor(endUser, body.tags),
         endUser,
         webhookUrlOverride: body.webhook_url_override || undefined,
       });
+      const { endUserId } = imported.connection;
       return {
         status: 201,
         body: connectionToWire({
           connection: imported.connection,
           integration,
-          endUser,
+          endUser: endUserId === undefined ? undefined : await deps.connections.endUser(environment.id, endUserId),
           credentials: credentialToWire(imported.credential),
           dates: 'zulu',
           withRefreshToken: false,
