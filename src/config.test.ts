@@ -11,6 +11,9 @@ describe('settings that are origins', () => {
     ['HAWSER_RETURN_ORIGINS', 'https://app.example.com/done'],
     ['HAWSER_RETURN_ORIGINS', 'https://app.example.com https://*.example.com'],
     ['HAWSER_RETURN_ORIGINS', 'null'],
+    ['HAWSER_BASE_URL_OVERRIDE', 'api.example.com'],
+    ['HAWSER_FRAME_ANCESTORS', 'https://app.example.com; script-src *'],
+    ['HAWSER_FRAME_ANCESTORS', 'https://bücher.example'],
   ])('%s=%s: refused by its name, since it would never fit', (name, value) => {
     const error = (() => {
       try {
@@ -31,4 +34,8 @@ describe('settings that are origins', () => {
     expect(config.publicUrl).toBe('https://connect.example.com');
     expect(config.returnOrigins).toEqual(['https://app.example.com', 'http://localhost:8080']);
   });
+});
+
+it('a short dashboard password is refused on every host', () => {
+  expect(() => readConfig('dev', { HAWSER_DASHBOARD_PASSWORD: 'short' })).toThrow(/shorter than 12 characters/);
 });

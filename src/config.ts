@@ -216,7 +216,14 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
   if (!LOG_LEVELS.includes(logLevel)) {
     throw new StartupError(`HAWSER_LOG_LEVEL is "${logLevel}".`, `Use one of ${LOG_LEVELS.join(', ')}.`);
   }
-  const frameAncestors = list('HAWSER_FRAME_ANCESTORS');
+  const frameAncestors = list('HAWSER_FRAME_ANCESTORS').map(checkedAncestor);
+  const dashboardPassword = text('HAWSER_DASHBOARD_PASSWORD');
+  if (dashboardPassword !== undefined && dashboardPassword.length < PASSWORD_CHARACTERS_MIN) {
+    throw new StartupError(
+      `HAWSER_DASHBOARD_PASSWORD is shorter than ${PASSWORD_CHARACTERS_MIN} characters.`,
+      `Set it to at least ${PASSWORD_CHARACTERS_MIN} characters, or leave it out.`,
+    );
+  }
   const dataDir = text('HAWSER_DATA_DIR');
   const devWebhookUrl = mode === 'dev' ? url('HAWSER_DEV_WEBHOOK_URL') : undefined;
   return {
@@ -231,10 +238,10 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     encryptionKeysOld: list('HAWSER_ENCRYPTION_KEYS_OLD'),
     encryptionKeyFile: text('HAWSER_ENCRYPTION_KEY_FILE'),
     databaseUrl: text('DATABASE_URL'),
-    dashboardPassword: text('HAWSER_DASHBOARD_PASSWORD'),
+    dashboardPassword,
     devWebhookUrl,
     egressAllow: [...list('HAWSER_EGRESS_ALLOW'), ...(devWebhookUrl === undefined ? [] : [pairOf(devWebhookUrl)])],
-    baseUrlOverride: list('HAWSER_BASE_URL_OVERRIDE'),
+    baseUrlOverride: list('HAWSER_BASE_URL_OVERRIDE').map(checkedOverride),
     returnOrigins: list('HAWSER_RETURN_ORIGINS').map((item) => originOf('HAWSER_RETURN_ORIGINS', item)),
     frameAncestors: frameAncestors.length > 0 ? frameAncestors : ['http://localhost:*', 'http://127.0.0.1:*'],
     rateLimitPerMinute: whole('HAWSER_RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000),
@@ -266,6 +273,24 @@ function originOf<T extends string | undefined>(name: SettingName, text: T): T {
 export function pairOf(url: string): string {
   const { hostname, port, protocol } = new URL(url);
   return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+}
+
+/** A part of a Content-Security-Policy: a `;` would end it there, and other letters do not fit into a header. */
+function checkedAncestor(text: string): string {
+  if (/^('none'|'self'|[\w.*:/[\]%+~-]+)$/i.test(text)) return text;
+  throw new StartupError(
+    `HAWSER_FRAME_ANCESTORS holds "${text}", which is no origin.`,
+    'List origins such as https://app.example.com or https://*.example.com, separated by spaces.',
+  );
+}
+
+/** What is no URL would never fit. Errors: {@link StartupError}. */
+function checkedOverride(text: string): string {
+  if (text === '*' || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text;
+  throw new StartupError(
+    `HAWSER_BASE_URL_OVERRIDE holds "${text}", which is no origin.`,
+    'List origins such as https://api.example.com, separated by spaces, or write * for any public one.',
+  );
 }
 
 /** Names are refused: who answers for them may change. Errors: {@link StartupError}. */

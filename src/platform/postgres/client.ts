@@ -41,7 +41,7 @@ export function clientConfig(url: string): ClientConfig {
       'Write DATABASE_URL as postgres://user:password@host:port/database, with special characters percent-encoded.',
     );
   }
-  return {
+  const config: ClientConfig = {
     connectionString: url,
     application_name: 'hawser',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -49,6 +49,17 @@ export function clientConfig(url: string): ClientConfig {
     keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
     types,
   };
+  try {
+    void new Client(config); // reads the files that the URL names
+    return config;
+  } catch (error) {
+    // Not as the cause: the message may hold the URL.
+    const code = (error as { code?: string }).code;
+    throw new StartupError(
+      `DATABASE_URL has a part that cannot be used${code === undefined ? '' : `, or names a file that cannot be read (${code})`}.`,
+      'Correct what follows the "?": sslmode, sslrootcert, sslcert, sslkey.',
+    );
+  }
 }
 
 /** `host:port/database` of a URL: what may be printed of it. */

@@ -380,6 +380,11 @@ describe('opening', () => {
     ['an unknown host', () => changed((url) => (url.host = 'nowhere.invalid')), /is not known here|cannot be reached/],
     ['a server without TLS', () => changed((url) => (url.search = '?sslmode=verify-full')), /does not speak TLS/],
     ['another kind of URL', () => 'mysql://root:hunter2@localhost/x', /is not a PostgreSQL URL/],
+    [
+      'a certificate that is not there',
+      () => 'postgres://a:hunter2@localhost/x?sslrootcert=/nofile.crt',
+      /names a file that cannot be read \(ENOENT\)/,
+    ],
     ['a password that breaks the URL', () => 'postgres://a:hunter2#/@x:5432/x', /is not a PostgreSQL URL/],
   ])('explains %s in one sentence without the password', async (_name, url, sentence) => {
     const target = url();

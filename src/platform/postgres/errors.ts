@@ -142,3 +142,21 @@ export function explainConnectFailure(error: unknown, where: string, user: strin
     error,
   );
 }
+
+/** Says in one sentence why tables cannot be made in a database that answers; gives other errors back as they are. */
+export function explainPrepareFailure(error: unknown, where: string, user: string): unknown {
+  switch (errorCode(error)) {
+    case '42501':
+      return new StartupError(
+        `The user "${user}" may not make or read the tables of the database at ${where}.`,
+        `Make it the owner of the database and of what is in it: ALTER DATABASE … OWNER TO "${user}".`,
+      );
+    case '25006':
+      return new StartupError(
+        `The database at ${where} takes no changes: it is a standby, in recovery, or set to be read-only.`,
+        'Let DATABASE_URL name the primary, or wait until the recovery has ended.',
+      );
+    default:
+      return isConnectionLoss(error) ? explainConnectFailure(error, where, user) : error;
+  }
+}

@@ -49,6 +49,31 @@ async function tables(): Promise<string[]> {
 
 const FIRST = { '0001_first.sql': 'CREATE TABLE first (id int);\nINSERT INTO first VALUES (1);' };
 
+describe('a database that takes no tables', () => {
+  it('read-only: one sentence', async () => {
+    const url = new URL(test.url);
+    url.searchParams.set('options', '-c default_transaction_read_only=on');
+    const error = await migrate({ url: url.href, directory, log: silentLog, clock: systemClock }).catch((e) => e);
+    expect(error).toBeInstanceOf(StartupError);
+    expect(error.message).toContain('takes no changes');
+  });
+
+  it('a user without rights: one sentence that names the user', async () => {
+    const role = `poor_${new URL(test.url).pathname.slice(1)}`;
+    await test.db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor'`);
+    try {
+      const url = new URL(test.url);
+      url.username = role;
+      url.password = 'poor';
+      const error = await migrate({ url: url.href, directory, log: silentLog, clock: systemClock }).catch((e) => e);
+      expect(error).toBeInstanceOf(StartupError);
+      expect(error.message).toContain(role);
+    } finally {
+      await test.db.query(`DROP ROLE ${role}`);
+    }
+  });
+});
+
 describe('migrate', () => {
   it('applies new files in order of their number, each once, and nothing else', async () => {
     await write({ ...FIRST, '0010_last.sql': 'DROP TABLE second;', 'schema.sql': 'CREATE TABLE dump (id int);' });

@@ -6,7 +6,7 @@ import type { Log } from '../../base/log.ts';
 import { StartupError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import { connectFirst, describeUrl } from './client.ts';
-import { errorCode } from './errors.ts';
+import { errorCode, explainPrepareFailure } from './errors.ts';
 
 /** Any fixed number; held while migrating so that N nodes can start at once. ("hawser" in hex, shortened) */
 export const LOCK_KEY = 0x68617773;
@@ -66,6 +66,8 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     // On an empty database a line for each would only stand above what a first start has to say.
     if (isNew) log.info('the tables were made', { migrations: pending.length });
     return { applied: pending.map((migration) => migration.name) };
+  } catch (error) {
+    throw explainPrepareFailure(error, describeUrl(url), client.user ?? '');
   } finally {
     // Ending the connection frees the lock.
     await client.end();

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StartupError } from '../../base/errors.ts';
 import { generateKey, keyringFrom, readKeyFile, type Keyring } from '../../platform/keyring/index.ts';
 
@@ -18,7 +18,7 @@ const OWNER_ONLY = 0o600;
 export async function prepareDataDir(path: string): Promise<void> {
   try {
     // As root another user runs PostgreSQL in it: let that one pass through, but not look around.
-    await mkdir(path, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    await makeFolder(path, process.getuid?.() === 0 ? 0o711 : 0o700);
     const probe = join(path, `.write-${process.pid}`);
     await writeFile(probe, '', { mode: OWNER_ONLY });
     await rm(probe);
@@ -29,6 +29,22 @@ export async function prepareDataDir(path: string): Promise<void> {
       'Make it writable for this user, or set HAWSER_DATA_DIR to another folder.',
       cause,
     );
+  }
+}
+
+/** Like `mkdir -p`. Node's own never ends where a folder that exists takes none, as in /proc. */
+async function makeFolder(path: string, mode: number): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(path, { mode }).catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'EEXIST') throw error;
+      // A folder, or a file: the first write tells.
+    });
+  try {
+    await make();
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path), mode);
+    await make();
   }
 }
 
