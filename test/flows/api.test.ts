@@ -130,6 +130,22 @@ describe('auth', () => {
   });
 });
 
+describe('proxy', () => {
+  it('the address of the provider itself can be called: /proxy/ with nothing behind', async () => {
+    const place = { 'provider-config-key': 'checkr-partner', 'connection-id': connectionId };
+    const headers = { ...place, authorization: `Bearer ${app.apiKey}` };
+    for (const path of ['/proxy/', '/proxy/?a=1']) {
+      const { status, headers: given } = await fetch(app.url + path, { headers, redirect: 'manual' });
+      // Where the emulator of Checkr sends whoever opens its address.
+      expect([status, given.get('location')], path).toEqual([302, '/checkr/developer']);
+    }
+    expect((await callApi(app.url, app.apiKey, 'GET', '/proxy', undefined, place)).body.error.code).toBe(
+      'invalid_endpoint',
+    );
+    expect((await fetch(`${app.url}/proxy/`)).status).toBe(401);
+  });
+});
+
 describe('syncs', () => {
   const place = { provider_config_key: 'checkr-partner', connection_id: 'none' };
 

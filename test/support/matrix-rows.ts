@@ -32,6 +32,9 @@ const proxyRow: Row = {
   names: ['integration', 'connection'],
 };
 
+/** The address of the provider itself. */
+const rootRow: Row = { ...proxyRow, call: (world) => ({ ...proxyRow.call(world), path: '/proxy/' }) };
+
 /** A row for a route of a credential that the customer types in. */
 function typedRow(path: string, integration: (world: World) => string, body?: unknown): Row {
   return {
@@ -334,6 +337,12 @@ export const rows: Record<string, Row> = {
   'PUT /proxy/*': proxyRow,
   'PATCH /proxy/*': proxyRow,
   'DELETE /proxy/*': proxyRow,
+  'GET /proxy': rootRow,
+  'HEAD /proxy': rootRow,
+  'POST /proxy': rootRow,
+  'PUT /proxy': rootRow,
+  'PATCH /proxy': rootRow,
+  'DELETE /proxy': rootRow,
 };
 
 function metadataRows(method: 'POST' | 'PATCH', ok: number): Record<string, Row> {

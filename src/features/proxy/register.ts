@@ -57,22 +57,25 @@ export function registerProxy(app: FastifyInstance, options: ProxyDeps): void {
     await deps.singleUse.settled();
     deps.callLog.close();
   });
-  app.route({
-    method: METHODS,
-    url: '/proxy/*',
-    // In this hook, because behind it Fastify reads content type and body: both pass through untouched.
-    onRequest(request, reply, done) {
-      const refuse = (error: unknown): void => done(error as Error);
-      try {
-        handle(request, reply)?.catch(refuse);
-      } catch (error) {
-        refuse(error);
-      }
-    },
-    handler() {
-      throw new Error('the request was taken over before');
-    },
-  });
+  // `/proxy/` is the address of the provider itself: the router takes its slash for one too many.
+  for (const url of ['/proxy/*', '/proxy']) {
+    app.route({
+      method: METHODS,
+      url,
+      // In this hook, because behind it Fastify reads content type and body: both pass through untouched.
+      onRequest(request, reply, done) {
+        const refuse = (error: unknown): void => done(error as Error);
+        try {
+          handle(request, reply)?.catch(refuse);
+        } catch (error) {
+          refuse(error);
+        }
+      },
+      handler() {
+        throw new Error('the request was taken over before');
+      },
+    });
+  }
 
   /** Runs without a promise while the key and the connection are in memory. */
   function handle(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
