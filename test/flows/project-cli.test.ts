@@ -1,5 +1,5 @@
 /** A project folder by our own command line: make, compile, deploy, dry-run, replay; and redeployed on save. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -28,6 +28,11 @@ const hawser = (...args: string[]) => runHere([...args, '--dir', root], { HAWSER
 function put(path: string, text: string): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), text);
+}
+/** As many editors save: another file takes the name. */
+function saveAs(path: string, text: string): void {
+  put('draft.txt', text);
+  renameSync(join(root, 'draft.txt'), join(root, path));
 }
 
 const ACTION = `import { createAction } from 'hawser/functions';
@@ -138,12 +143,12 @@ describe('a project folder', { timeout: 240_000 }, () => {
     try {
       put('checkr-partner/actions/second.ts', ACTION);
       await expect.poll(versions, { timeout: 60_000 }).toContain('second@1');
-      put('checkr-partner/actions/second.ts', 'export default 1;');
+      saveAs('checkr-partner/actions/second.ts', 'export default 1;');
       await expect
         .poll(() => told, { timeout: 60_000 })
         .toContainEqual(expect.stringContaining('checkr-partner/actions/second.ts:1:1'));
       expect(await versions()).toContain('second@1');
-      put('checkr-partner/actions/second.ts', ACTION.replace('Reads', 'Shows'));
+      saveAs('checkr-partner/actions/second.ts', ACTION.replace('Reads', 'Shows'));
       await expect.poll(versions, { timeout: 60_000 }).toContain('second@2');
       rmSync(join(root, 'checkr-partner/actions/second.ts'));
       await expect.poll(versions, { timeout: 60_000 }).not.toContain('second@2');

@@ -1,5 +1,6 @@
 /** Compiles and deploys a project whenever a file of it is saved. */
-import { watch } from 'node:fs';
+import { readdirSync, watch, type FSWatcher } from 'node:fs';
+import { join } from 'node:path';
 import { HawserError } from '../../base/errors.ts';
 import { errorText } from '../../base/log.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -31,12 +32,14 @@ export function watchProject(root: string, deps: WatchDeps): () => Promise<void>
   const stopped = new AbortController();
   let pending = true;
   let wake: () => void = () => undefined;
-  const watcher = watch(root, { recursive: true }, (_event, file) => {
-    if (file !== null && (NOISE.test(file) || !/\.(ts|js|json)$/.test(file))) return;
-    pending = true;
-    wake();
-  });
-  watcher.on('error', (error) => tell(`The project is not watched any more: ${errorText(error)}`));
+  const close = watchFolders(
+    root,
+    () => {
+      pending = true;
+      wake();
+    },
+    (error) => tell(`The project is not watched any more: ${errorText(error)}`),
+  );
 
   const running = (async () => {
     while (!stopped.signal.aborted) {
@@ -52,10 +55,52 @@ export function watchProject(root: string, deps: WatchDeps): () => Promise<void>
   })();
   return async () => {
     stopped.abort();
-    watcher.close();
+    close();
     wake();
     await running;
   };
+}
+
+/**
+ * Calls `changed` when a file or folder of the project changed, until the returned function is called. One watcher for
+ * each folder: a recursive one of Node on Linux watches files, and loses those that editors save by renaming.
+ */
+function watchFolders(root: string, changed: () => void, failed: (error: unknown) => void): () => void {
+  const watchers = new Map<string, FSWatcher>();
+  const drop = (folder: string): void => {
+    for (const [path, watcher] of watchers) {
+      if (path !== folder && !path.startsWith(join(folder, '/'))) continue;
+      watcher.close();
+      watchers.delete(path);
+    }
+  };
+  const add = (folder: string): void => {
+    const watcher = watch(folder, (event, file) => {
+      const path = join(folder, file ?? '');
+      const isFolder = file !== null && watchers.has(path);
+      // Gone, or another one by the same name.
+      if (isFolder && event === 'rename') drop(path);
+      const before = watchers.size;
+      addBelow(folder);
+      if (isFolder || watchers.size > before || file === null || /\.(ts|js|json)$/.test(file)) changed();
+    });
+    watcher.on('error', failed);
+    watchers.set(folder, watcher);
+    addBelow(folder);
+  };
+  const addBelow = (folder: string): void => {
+    try {
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory() && !NOISE.test(entry.name) && !watchers.has(path)) add(path);
+      }
+    } catch (error) {
+      // Gone meanwhile: the folder above tells.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') failed(error);
+    }
+  };
+  add(root);
+  return () => drop(root);
 }
 
 async function deployOnce(root: string, { functions, sandbox, environmentId, tell }: WatchDeps): Promise<void> {
