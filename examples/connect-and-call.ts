@@ -46,17 +46,24 @@ export async function connectAndCall(options: Options): Promise<{ connectionId: 
 
 if (import.meta.main) {
   const folder = process.env['HAWSER_DATA_DIR'] ?? '.hawser';
-  const file = JSON.parse(readFileSync(`${folder}/hawser.json`, 'utf8')) as {
-    url: string;
-    environments: { dev: { apiKey: string } };
-  };
-  const result = await connectAndCall({
-    host: file.url,
-    apiKey: file.environments.dev.apiKey,
-    integration: 'checkr-partner',
-    endpoint: '/v1/account',
-    user: { id: `user-${process.pid}`, email: 'ada@example.com' },
-    show: (link) => console.log(`Open this in a browser:\n${link}`),
-  });
-  console.log(result);
+  try {
+    const file = JSON.parse(readFileSync(`${folder}/hawser.json`, 'utf8')) as {
+      url: string;
+      environments: { dev: { apiKey: string } };
+    };
+    const result = await connectAndCall({
+      host: file.url,
+      apiKey: file.environments.dev.apiKey,
+      integration: 'checkr-partner',
+      endpoint: '/v1/account',
+      user: { id: `user-${process.pid}`, email: 'ada@example.com' },
+      show: (link) => console.log(`Open this in a browser:\n${link}`),
+    });
+    console.log(result);
+  } catch (error) {
+    // The message alone: the client's errors hold the whole request, with the API key.
+    console.error(`It ended early: ${error instanceof Error ? error.message : 'unknown'}`);
+    console.error('Hawser has to run in this folder: npm start');
+    process.exitCode = 1;
+  }
 }
