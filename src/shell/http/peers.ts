@@ -23,6 +23,8 @@ export interface Peers {
   admit(socket: Socket): void;
   /** The newest answer of a socket, written or not. */
   latestAnswer(socket: Socket): ServerResponse | undefined;
+  /** Closes every socket without a call under way, and each other one after its call. */
+  closeIdle(): void;
   stop(): void;
 }
 
@@ -37,6 +39,7 @@ export function watchPeers(
   const strangers = new WeakMap<Socket, Stranger>();
   const byAddress = new Map<string, Set<Stranger>>();
   const answers = new WeakMap<Socket, ServerResponse>();
+  const sockets = new Set<Socket>();
 
   function forget(stranger: Stranger): void {
     strangers.delete(stranger.socket);
@@ -46,6 +49,8 @@ export function watchPeers(
   }
 
   function onConnection(socket: Socket): void {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     const from = socket.remoteAddress;
     if (from === undefined || isTrusted(from)) return;
     const address = addressKey(from);
@@ -107,6 +112,13 @@ export function watchPeers(
       if (stranger !== undefined) forget(stranger);
     },
     latestAnswer: (socket) => answers.get(socket),
+    closeIdle() {
+      for (const socket of sockets) {
+        const answer = answers.get(socket);
+        if (answer === undefined || answer.closed) socket.destroy();
+        else answer.once('close', () => socket.destroySoon());
+      }
+    },
     stop,
   };
 }

@@ -111,13 +111,18 @@ export async function createServer(deps: ServerDeps): Promise<EdgeServer> {
       void reply.header('x-request-id', request.id).headers(ownHeaders());
       void sendError(log, request as FastifyRequest, reply as FastifyReply, error);
     },
-    forceCloseConnections: true,
+    // Calls under way may end; whoever closes cuts those that take too long.
+    forceCloseConnections: 'idle',
   });
   // Node cuts off what is beyond its own limit without a word; ours refuses.
   app.server.maxHeadersCount = 0;
   app.server.on('checkExpectation', refuseExpectation);
   peers = watchPeers(app.server, { clock, log, limits, isTrusted });
   const deadlines = createDeadlines(clock);
+  app.addHook('preClose', (done) => {
+    peers.closeIdle();
+    done();
+  });
   app.addHook('onClose', (_app, done) => {
     deadlines.stop();
     peers.stop();
