@@ -27,6 +27,10 @@ describe('translate', () => {
     expect(translate(error)).toMatchObject({ code: ours, status: 503, retryable: true, cause: error });
   });
 
+  it('names missing rights, which no retry mends', () => {
+    expect(translate(driverError('42501'))).toMatchObject({ code: 'database_rights_missing', retryable: false });
+  });
+
   it.each([
     ['Connection terminated unexpectedly', 'database_unavailable'],
     ['Connection terminated due to connection timeout', 'database_unavailable'],

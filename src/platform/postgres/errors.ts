@@ -4,6 +4,10 @@ export const errors = defineErrors({
   database_busy: { status: 503, message: 'The database is busy. Try again in a moment.', retryable: true },
   database_unavailable: { status: 503, message: 'The database cannot be reached. Try again soon.', retryable: true },
   database_full: { status: 503, message: 'The database has no space left. Nothing was written.', retryable: true },
+  database_rights_missing: {
+    status: 503,
+    message: 'The database user lacks a right that Hawser needs. Make it the owner of the database and its tables.',
+  },
   database_commit_unknown: {
     status: 503,
     message: 'The database connection broke during the commit. Read the state again before repeating the call.',
@@ -71,6 +75,8 @@ export function translate(error: unknown): unknown {
     case '40001': // serialization_failure
     case '40P01': // deadlock_detected
       return errors.fail('database_busy', { detail: (error as Error).message, cause: error });
+    case '42501': // insufficient_privilege
+      return errors.fail('database_rights_missing', { detail: (error as Error).message, cause: error });
     case '53100': // disk_full
     case '53200': // out_of_memory
       return errors.fail('database_full', { detail: (error as Error).message, cause: error });
