@@ -62,7 +62,7 @@ describe('endpoints and deliveries', () => {
     expect((await hawser('deliveries', 'replay', failed.id)).out).toBe('Sent again.\n');
     await soon(async () => expect((await hawser('deliveries', '-s', 'delivered')).out).toContain('endpoint.test'));
     const again = await hawser('deliveries', 'replay', '--kind', 'endpoint.test', '--state', 'delivered');
-    expect(again.out).toBe('1 are sent again.\n');
+    expect(again.out).toBe('Sent again: 1.\n');
     await soon(() => expect(sink.got).toHaveLength(3));
     expect(new Set(sink.got.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
     expect((await hawser('deliveries', 'replay')).code).toBe(4);

@@ -155,11 +155,11 @@ describe('webhooks on the command line', () => {
       new RegExp(`^ID +RECEIVED[^]*\n${event.id} `),
     );
     expect(JSON.parse((await hawser('inbound', 'show', event.id)).out)).toMatchObject({ body: { id: 'e0' } });
-    expect((await hawser('inbound', 'replay', event.id)).out).toBe('1 are handled again.\n');
+    expect((await hawser('inbound', 'replay', event.id)).out).toBe('Handled again: 1.\n');
     expect((await hawser('inbound', 'replay')).code).toBe(4);
     // More than one call takes: it goes on where the last one ended.
     const replay = vi.spyOn(app.services.inbound, 'replay').mockResolvedValueOnce({ count: 10_000, last: 0 });
-    expect((await hawser('inbound', 'replay', '-t', 'before')).out).toBe('10001 are handled again.\n');
+    expect((await hawser('inbound', 'replay', '-t', 'before')).out).toBe('Handled again: 10001.\n');
     expect(replay.mock.calls.map(([, { after }]) => after)).toEqual([undefined, 0]);
     replay.mockRestore();
     expect((await hawser('listen', 'nowhere')).code).toBe(2);

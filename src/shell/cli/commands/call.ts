@@ -8,7 +8,7 @@ interface Options {
   integration: string;
   connection: string;
   data?: string;
-  header: string[];
+  header?: string[];
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
@@ -26,7 +26,7 @@ export function addCallCommand(program: Command, output: Output, done: (exitCode
     .requiredOption('-i, --integration <key>', 'integration')
     .requiredOption('-c, --connection <id>', 'connection')
     .option('-d, --data <json>', 'body, sent as application/json')
-    .option('-H, --header <name: value>', 'header for the provider; may repeat', collect, [])
+    .option('-H, --header <name: value>', 'header for the provider; may repeat', collect)
     .action(async (method: string, path: string, options: Options) => {
       const client = await openClient(options.environment);
       try {
@@ -34,7 +34,7 @@ export function addCallCommand(program: Command, output: Output, done: (exitCode
           'provider-config-key': options.integration,
           'connection-id': options.connection,
         };
-        for (const header of options.header) {
+        for (const header of options.header ?? []) {
           const at = header.indexOf(':');
           headers[`nango-proxy-${header.slice(0, at).trim()}`] = header.slice(at + 1).trim();
         }
@@ -65,7 +65,7 @@ function readMethod(text: string): string {
   return method;
 }
 
-function collect(text: string, previous: string[]): string[] {
+function collect(text: string, previous: string[] = []): string[] {
   if (!text.includes(':')) throw new InvalidArgumentError('A header is "name: value".');
   return [...previous, text];
 }

@@ -180,7 +180,7 @@ export function addDeliveryCommands(program: Command, output: Output): void {
           return output.out('Sent again.\n');
         }
         const body = (await client.json('POST', '/deliveries/replay', filterOf(options))) as { replayed: number };
-        output.out(options.json === true ? json(body) : `${body.replayed} are sent again.\n`);
+        output.out(options.json === true ? json(body) : `Sent again: ${body.replayed}.\n`);
       });
     });
 }

@@ -72,7 +72,7 @@ export function addInboundCommand(program: Command, output: Output): void {
           replayed += page.replayed;
           after = page.next_cursor === null ? null : { after: page.next_cursor };
         }
-        output.out(options.json === true ? `${JSON.stringify({ replayed })}\n` : `${replayed} are handled again.\n`);
+        output.out(options.json === true ? `${JSON.stringify({ replayed })}\n` : `Handled again: ${replayed}.\n`);
       }),
     );
 }

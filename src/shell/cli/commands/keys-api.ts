@@ -30,13 +30,13 @@ export function addApiKeyCommands(keys: Command, output: Output): void {
 
   withServerOptions(api.command('create').description('make a key; its secret is shown once'))
     .argument('<name>', 'for people, unique in the environment')
-    .option('--scope <scope>', 'what it may do, may repeat; default everything', collect, [])
-    .action((name: string, options: Options & { scope: string[] }) =>
+    .option('--scope <scope>', 'what it may do, may repeat; default everything', collect)
+    .action((name: string, options: Options & { scope?: string[] }) =>
       withDatabase(options, async ({ db }, environmentId) => {
         const { key, secret } = await createApiKeys(db).create({
           environmentId,
           displayName: name,
-          ...(options.scope.length > 0 && { scopes: options.scope }),
+          ...(options.scope !== undefined && { scopes: options.scope }),
         });
         if (options.json === true) return output.out(`${JSON.stringify({ ...publicFields(key), secret })}\n`);
         output.err(`Made "${key.displayName}" for the environment ${options.environment}. Shown once:\n`);
@@ -81,6 +81,6 @@ function publicFields(key: Awaited<ReturnType<ReturnType<typeof createApiKeys>['
   };
 }
 
-function collect(scope: string, previous: string[]): string[] {
+function collect(scope: string, previous: string[] = []): string[] {
   return [...previous, scope];
 }
