@@ -275,7 +275,10 @@ function checkApp(app: AppSpec, client: ClientCredentials): void {
 }
 
 function invalid(field: string, message: string): HawserError {
-  return integrationErrors.fail('invalid_body', { message, errors: [{ code: 'custom', message, path: [field] }] });
+  return integrationErrors.fail('invalid_body', {
+    message,
+    errors: [{ code: 'custom', message, path: field.split('.') }],
+  });
 }
 
 /** What is sealed of an integration. The webhook secret is there also where the mode has no client. */
