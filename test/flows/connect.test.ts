@@ -163,6 +163,21 @@ describe('reconnect', () => {
     expect(event?.payload.operation).toBe('override');
   });
 
+  it('for another end user: its tags follow, those of the app stay', async () => {
+    const { connectionId } = await connectAccount(app, 'xref', {
+      session: { end_user: { id: 'before', email: 'before@example.com' } },
+    });
+    await app.db.query(`UPDATE connection SET tags = tags || '{"plan":"gold"}' WHERE connection_id = $1`, [
+      connectionId,
+    ]);
+    const token = await reconnectToken('xref', connectionId, { end_user: { id: 'after' } });
+    const flow = await answeredFlow(app, { key: 'xref', emulator: 'xref', token });
+    expect((await followBack(app, flow.back, flow.cookie)).status).toBe(200);
+    const after = await credentialsOf('xref', connectionId);
+    expect(after).toMatchObject({ end_user: { id: 'after' }, tags: { end_user_id: 'after', plan: 'gold' } });
+    expect(after['tags']).not.toHaveProperty('end_user_email');
+  });
+
   it('repairs only its own connection', async () => {
     const { connectionId } = await connectAccount(app, 'xref');
     const token = await reconnectToken('xref', connectionId);

@@ -1,6 +1,6 @@
 import { isHawserError } from '../../base/errors.ts';
 import type { Sql } from '../../platform/postgres/index.ts';
-import { tagsFor } from '../connections/index.ts';
+import { tagsFor, tagsWithUser } from '../connections/index.ts';
 import type { Credential, GrantFacts } from '../credentials/index.ts';
 import type { Attempt } from './access.ts';
 import type { ConnectDeps } from './deps.ts';
@@ -45,6 +45,10 @@ export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcom
   });
   const { connectionConfig, credential } = outcome;
   const readiness = await deps.accounts.readiness(integration, connectionConfig, credential);
+  const tags =
+    given || reconnect === undefined
+      ? session.tags
+      : session.endUser && (await tagsWithUser(deps.connections, reconnect, session.endUser));
   const arrival = {
     environmentId: environment.id,
     integration,
@@ -61,7 +65,7 @@ export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcom
       values: () => ({
         connectionConfig: outcome.connectionConfig,
         configForgotten: outcome.configForgotten,
-        tags: given || reconnect === undefined ? session.tags : undefined,
+        tags,
         endUser: session.endUser,
         webhookUrlOverride: session.webhookUrlOverride,
         ...(readiness.ready === false

@@ -10,4 +10,5 @@ export { createConnections, type Connections, type UpsertInput } from './service
 export { eventPlace, type NewEvent } from './write-event.ts';
 export { connectionErrors } from './errors.ts';
 export { connectionRoutes } from './routes/index.ts';
+export { tagsWithUser } from './user-tags.ts';
 export * from './wire.ts';

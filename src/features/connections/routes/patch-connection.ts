@@ -3,9 +3,8 @@ import { defineRoute, environmentOf } from '../../../base/route.ts';
 import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { connectionErrors } from '../errors.ts';
-import type { Connection, EndUser } from '../model.ts';
-import type { Connections } from '../service.ts';
-import { CONNECTION_ID, endUserSchema, readEndUser, tagsFor, tagsSchema, webhookOverrideSchema } from '../wire.ts';
+import { tagsWithUser } from '../user-tags.ts';
+import { CONNECTION_ID, endUserSchema, readEndUser, tagsSchema, webhookOverrideSchema } from '../wire.ts';
 import type { ConnectionRouteDeps } from './index.ts';
 
 /** Changes end user, tags (all replaced) and webhook override. */
@@ -31,13 +30,7 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       if (connection === undefined) throw connectionErrors.fail('not_found');
       const { body } = request;
       const endUser = readEndUser(body.end_user);
-      const tags =
-        endUser === undefined
-          ? body.tags
-          : tagsFor(
-              await afterUpsert(connections, environmentId, endUser),
-              body.tags ?? (await ownTags(connections, connection)),
-            );
+      const tags = endUser === undefined ? body.tags : await tagsWithUser(connections, connection, endUser, body.tags);
       await connections.patch({
         environmentId,
         id: connection.id,
@@ -48,22 +41,4 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       return { body: { success: true } };
     },
   });
-}
-
-/** The end user as the row will be: what the call does not name stays, but for tags. */
-async function afterUpsert(connections: Connections, environmentId: number, given: EndUser): Promise<EndUser> {
-  const stored = await connections.endUser(environmentId, given.id);
-  return {
-    ...given,
-    email: given.email ?? stored?.email,
-    displayName: given.displayName ?? stored?.displayName,
-    organization: given.organization ?? stored?.organization,
-  };
-}
-
-/** Without the tags that followed from the end user so far: they would outlive it, and win over the new one's. */
-async function ownTags(connections: Connections, connection: Connection): Promise<Record<string, string>> {
-  const { environmentId, endUserId, tags } = connection;
-  const followed = endUserId === undefined ? {} : tagsFor(await connections.endUser(environmentId, endUserId));
-  return Object.fromEntries(Object.entries(tags).filter(([key, value]) => followed[key] !== value));
 }
