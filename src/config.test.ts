@@ -39,3 +39,11 @@ describe('settings that are origins', () => {
 it('a short dashboard password is refused on every host', () => {
   expect(() => readConfig('dev', { HAWSER_DASHBOARD_PASSWORD: 'short' })).toThrow(/shorter than 12 characters/);
 });
+
+it.each([
+  ['HAWSER_PORT', '1e3', 'from 0 to 65535'],
+  ['HAWSER_PORT', '0x10', 'from 0 to 65535'],
+  ['HAWSER_POOL_SIZE', '0', 'from 1 to 1000'],
+])('%s=%s is no number of its kind', (name, value, sentence) => {
+  expect(() => readConfig('dev', { [name]: value })).toThrow(sentence);
+});

@@ -186,13 +186,13 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
  */
 export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env): Config {
   const text = (name: SettingName): string | undefined => env[name]?.trim() || undefined;
-  const whole = (name: SettingName, fallback: number, max: number): number => {
+  const whole = (name: SettingName, fallback: number, max: number, min = 0): number => {
     const raw = text(name);
     if (raw === undefined) return fallback;
     const value = Number(raw);
-    if (!Number.isInteger(value) || value < 0 || value > max) {
+    if (!/^\d+$/.test(raw) || value < min || value > max) {
       throw new StartupError(
-        `${name} is "${raw}", not a whole number from 0 to ${max}.`,
+        `${name} is "${raw}", not a whole number from ${min} to ${max}.`,
         `Set ${name} to such a number.`,
       );
     }
@@ -249,7 +249,7 @@ export function readConfig(mode: 'dev' | 'start', env: ProcessEnv = process.env)
     deletionGuardRecords: whole('HAWSER_DELETION_GUARD_RECORDS', 100, 1_000_000_000),
     authFailuresPerMinute: whole('HAWSER_AUTH_FAILURES_PER_MINUTE', 10, 1_000_000_000),
     trustedProxies: list('HAWSER_TRUSTED_PROXIES').map(checkedProxy),
-    poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000) || 10,
+    poolSize: whole('HAWSER_POOL_SIZE', 10, 1_000, 1),
     logLevel,
     killAt: text('HAWSER_KILL_AT'),
   };

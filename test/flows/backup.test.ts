@@ -131,6 +131,13 @@ describe('backup and restore', () => {
     expect(full.code).toBe(1);
     expect(full.stderr).toMatch(/^The database is not empty \(it has activity/);
 
+    const nowhere = join(stage.directory, 'nowhere');
+    const lost = await cli({ DATABASE_URL: stage.site.databaseUrl }, 'backup', join(nowhere, 'backup'));
+    expect(lost).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`No file can be made in ${nowhere} (ENOENT).`),
+    });
+
     const target = await stage.emptyDatabase();
     await target.db.query('CREATE TABLE of_somebody_else (id int)');
     expect((await restore(target.url, file)).stderr).toMatch(/not empty \(it has of_somebody_else\)/);

@@ -8,8 +8,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Transform } from 'node:stream';
 import { createGunzip, createGzip, type Gzip } from 'node:zlib';
+import { StartupError } from '../../base/errors.ts';
 import { recoveryErrors } from './errors.ts';
 import type { BackupHeader } from './model.ts';
 
@@ -37,9 +39,15 @@ export interface BackupWriter {
   abandon(): Promise<void>;
 }
 
-/** Errors: those of the disk; the file must not exist. */
+/** Errors: {@link StartupError} when the file cannot be made; later ones are those of the disk. */
 export async function createBackupFile(path: string, header: BackupHeader): Promise<BackupWriter> {
-  const handle = await open(path, 'wx', OWNER_ONLY);
+  const handle = await open(path, 'wx', OWNER_ONLY).catch((error: unknown) => {
+    throw new StartupError(
+      `No file can be made in ${dirname(path)} (${(error as { code?: string }).code}).`,
+      'Name a file in a folder that is there and that you may write to.',
+      error,
+    );
+  });
   const hash = createHash('sha256');
   let bytes = 0;
   const write = async (chunk: Buffer): Promise<void> => {
