@@ -63,7 +63,7 @@ export async function startHawser(options: HawserOptions): Promise<Hawser> {
         await services.functions.removeOfIntegration(tx, integration.environmentId, integration.id);
       },
     }),
-    ...connectionRoutes({ connections, integrations }),
+    ...connectionRoutes({ connections, integrations, upstream, publicUrl: () => services.publicUrl() }),
     ...credentialRoutes({ clock, integrations, connections, credentials }),
     ...disconnectRoutes({ integrations, connections, disconnect }),
     ...accountRoutes({ accounts: services.accounts }),

@@ -314,6 +314,25 @@ describe('connections', () => {
     await app.api('DELETE', path);
   });
 
+  it('an address for its events is checked wherever it is given', async () => {
+    await app.api('POST', '/integrations', { provider: 'unauthenticated', unique_key: 'told' });
+    const place = { provider_config_key: 'told', connection_id: 'told', credentials: { type: 'NONE' } };
+    const give = (url: string) => [
+      () => app.api('POST', '/connections', { ...place, webhook_url_override: url }),
+      () => app.api('PATCH', '/connections/told?provider_config_key=told', { webhook_url_override: url }),
+    ];
+    for (const call of give('')) expect((await call()).status).toBeLessThan(300);
+    for (const url of ['http://169.254.169.254/', 'http://10.0.0.1/hook', app.url]) {
+      for (const call of give(url)) {
+        expect([url, await call()]).toMatchObject([
+          url,
+          { status: 400, body: { error: { code: 'invalid_body', errors: [{ path: ['webhook_url_override'] }] } } },
+        ]);
+      }
+    }
+    await app.api('DELETE', '/integrations/told');
+  });
+
   it('pages, newest first', async () => {
     const all = (await app.api('GET', '/connections')).body.connections as { connection_id: string }[];
     const pages = [];

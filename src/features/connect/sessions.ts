@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { isHawserError, type Issue } from '../../base/errors.ts';
+import type { Issue } from '../../base/errors.ts';
 import { randomSecret, secretHash } from '../../base/ids.ts';
 import type { Environment, Principal } from '../../base/route.ts';
 import { checkField } from '../../base/template.ts';
 import {
+  checkWebhookUrl,
   endUserSchema,
   organizationSchema,
   readEndUser,
@@ -173,7 +174,7 @@ async function checkCommon(
     }
     kept[key] = { ...values, ...(values.connection_config && { connection_config: config }) };
   }
-  if (webhookUrl !== undefined && webhookUrl !== '') await checkWebhookUrl(deps, webhookUrl, webhookPath);
+  await checkWebhookUrl(deps, webhookUrl, webhookPath);
   return { configDefaults: kept, overrides, webhookUrlOverride: webhookUrl === '' ? undefined : webhookUrl };
 }
 
@@ -200,18 +201,6 @@ function checkDefaults(integration: Integration, values: ConfigDefaults, path: s
   if (typeof override === 'string' && override !== '') {
     const wrong = scopeProblem(provider.oauth2?.scopes, splitScopes(override), provider.displayName);
     if (wrong !== undefined) throw invalidBody(wrong, [...path, 'connection_config', 'oauth_scopes_override']);
-  }
-}
-
-async function checkWebhookUrl(deps: ConnectDeps, text: string, path: Issue['path']): Promise<void> {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw invalidBody('This is not an http(s) URL.', path);
-  if (url.host === deps.publicUrl().host) throw invalidBody('Events cannot be sent to Hawser itself.', path);
-  try {
-    await deps.upstream.check(url);
-  } catch (error) {
-    if (isHawserError(error, 'egress_refused', 'egress_unresolved')) throw invalidBody(error.message, path);
-    throw error;
   }
 }
 

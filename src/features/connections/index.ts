@@ -11,4 +11,5 @@ export { eventPlace, type NewEvent } from './write-event.ts';
 export { connectionErrors } from './errors.ts';
 export { connectionRoutes } from './routes/index.ts';
 export { tagsWithUser } from './user-tags.ts';
+export { checkWebhookUrl } from './webhook-url.ts';
 export * from './wire.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { randomId } from '../../../base/ids.ts';
 import { defineRoute, environmentOf } from '../../../base/route.ts';
 import {
+  checkWebhookUrl,
   CONNECTION_ID,
   connectionErrors,
   endUserSchema,
@@ -128,6 +129,7 @@ export function importConnectionRoute(deps: ConnectDeps) {
           errors: [{ code: 'custom', message, path: ['credentials', 'app_id'] }],
         });
       }
+      await checkWebhookUrl(deps, body.webhook_url_override, ['webhook_url_override']);
       const endUser = readEndUser(body.end_user);
       const imported = await importConnection(deps, {
         environmentId: environment.id,

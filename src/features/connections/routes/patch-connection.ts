@@ -4,11 +4,13 @@ import { ENVIRONMENT_SCOPES } from '../../environments/index.ts';
 import { integrationErrors, PROVIDER_CONFIG_KEY } from '../../integrations/index.ts';
 import { connectionErrors } from '../errors.ts';
 import { tagsWithUser } from '../user-tags.ts';
+import { checkWebhookUrl } from '../webhook-url.ts';
 import { CONNECTION_ID, endUserSchema, readEndUser, tagsSchema, webhookOverrideSchema } from '../wire.ts';
 import type { ConnectionRouteDeps } from './index.ts';
 
 /** Changes end user, tags (all replaced) and webhook override. */
-export function patchConnectionRoute({ connections, integrations }: ConnectionRouteDeps) {
+export function patchConnectionRoute(deps: ConnectionRouteDeps) {
+  const { connections, integrations } = deps;
   return defineRoute({
     method: 'PATCH',
     path: '/connections/:connectionId',
@@ -21,7 +23,7 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       tags: tagsSchema.optional(),
       webhook_url_override: webhookOverrideSchema.optional(),
     }),
-    errors: ['unknown_provider_config', 'not_found'],
+    errors: ['unknown_provider_config', 'not_found', 'invalid_body'],
     async handle(request) {
       const environmentId = environmentOf(request).id;
       const integration = await integrations.byKey(environmentId, request.query.provider_config_key);
@@ -29,6 +31,7 @@ export function patchConnectionRoute({ connections, integrations }: ConnectionRo
       const connection = await connections.byPublicId(environmentId, integration.id, request.params.connectionId);
       if (connection === undefined) throw connectionErrors.fail('not_found');
       const { body } = request;
+      await checkWebhookUrl(deps, body.webhook_url_override, ['webhook_url_override']);
       const endUser = readEndUser(body.end_user);
       const tags = endUser === undefined ? body.tags : await tagsWithUser(connections, connection, endUser, body.tags);
       await connections.patch({
