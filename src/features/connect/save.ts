@@ -45,7 +45,7 @@ export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcom
   });
   const { connectionConfig, credential } = outcome;
   const readiness = await deps.accounts.readiness(integration, connectionConfig, credential);
-  const tags =
+  const newTags =
     given || reconnect === undefined
       ? session.tags
       : session.endUser && (await tagsWithUser(deps.connections, reconnect, session.endUser));
@@ -65,7 +65,7 @@ export async function saveConnection(deps: ConnectDeps, attempt: Attempt, outcom
       values: () => ({
         connectionConfig: outcome.connectionConfig,
         configForgotten: outcome.configForgotten,
-        tags,
+        tags: newTags,
         endUser: session.endUser,
         webhookUrlOverride: session.webhookUrlOverride,
         ...(readiness.ready === false
